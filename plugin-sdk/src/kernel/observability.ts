@@ -1,0 +1,30 @@
+import { capability } from "../define/capability.ts";
+import type { Health } from "../define/plugin.ts";
+
+export interface NodeHealth {
+  /** The worst of the plugins. */
+  readonly state: Health["state"];
+  /** True when the node has started, owns its partitions and its back-ends are up. */
+  readonly ready: boolean;
+  readonly plugins: Readonly<Record<string, Health>>;
+}
+
+/** What a node says about itself; a plugin with an HTTP listener publishes it. */
+export interface Observability {
+  /** Prometheus text exposition format 0.0.4. */
+  metrics(): string;
+  health(): Promise<NodeHealth>;
+}
+export const Observability = capability<Observability>("observability@1");
+
+/** A line of the ready block: what a node serves and how to try it. */
+export interface ReadyNote {
+  readonly title: string;
+  readonly lines: readonly string[];
+}
+
+/** Collected once all plugins have started and printed when the node is ready. */
+export interface ReadyNotes {
+  add(note: ReadyNote): void;
+}
+export const ReadyNotes = capability<ReadyNotes>("ready-notes@1");

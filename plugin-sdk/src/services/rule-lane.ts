@@ -1,0 +1,33 @@
+import type { LaneSpec } from "../kernel/lanes.ts";
+
+/** Messages for the rule engine, keyed by `entityKey(tenant, originator)`; bodies are rule records. */
+export const ruleLane: LaneSpec = {
+  name: "rule-engine",
+  retainMs: 7 * 24 * 3_600_000,
+  retry: { attempts: 3, backoffMs: 1_000 },
+  exhausted: "skip",
+  pipeline: 64,
+};
+
+/** Things a device's owner must act on: attributes that changed, credentials, deletion. Keyed like `ruleLane`. */
+export const deviceLane: LaneSpec = {
+  name: "device-events",
+  retainMs: 7 * 24 * 3_600_000,
+  retry: { attempts: 5, backoffMs: 500 },
+  exhausted: "skip",
+};
+
+/** Bodies of `deviceLane`. */
+export type DeviceEvent =
+  | {
+      readonly kind: "attributes";
+      readonly tenantId: string;
+      readonly deviceId: string;
+      readonly version: number;
+      /** New shared values, as typed JSON text of one object. */
+      readonly values?: string;
+      readonly removed?: readonly string[];
+    }
+  | { readonly kind: "credentials"; readonly tenantId: string; readonly deviceId: string }
+  | { readonly kind: "updated"; readonly tenantId: string; readonly deviceId: string }
+  | { readonly kind: "deleted"; readonly tenantId: string; readonly deviceId: string };

@@ -1,0 +1,108 @@
+import { capability } from "../define/capability.ts";
+import type { CallOptions } from "../kernel/call.ts";
+
+/** How a device proves who it is (device-api 1). */
+export type DeviceProof =
+  | { readonly kind: "token"; readonly token: string }
+  | {
+      readonly kind: "basic";
+      readonly clientId: string;
+      readonly userName: string;
+      readonly password: string | undefined;
+    }
+  /** `hash` is H(base64 of the DER leaf), device-api 1.1. */
+  | { readonly kind: "x509"; readonly hash: string };
+
+export interface DeviceIdentity {
+  readonly tenantId: string;
+  readonly customerId: string | undefined;
+  readonly deviceId: string;
+  readonly deviceName: string;
+  readonly deviceType: string;
+  readonly profileId: string;
+  /** DEFAULT, MQTT, COAP, …: what the profile lets in (device-api 0.7). */
+  readonly transportType: string;
+  /** `transportConfiguration` of the profile's data, as stored; empty for DEFAULT. */
+  readonly transport: Readonly<Record<string, unknown>>;
+  readonly ruleChainId: string | undefined;
+  readonly gateway: boolean;
+}
+
+/**
+ * The transports' door. Payloads are the bytes as received: they are read here, leniently and typed (device-api 0.2–0.5),
+ * so that every protocol reads alike.
+ */
+export interface Sessions {
+  /** Undefined when no credentials match. Fault `unavailable` when the store cannot be asked. */
+  authenticate(by: DeviceProof, call: CallOptions): Promise<DeviceIdentity | undefined>;
+  /** Opens a session that receives; the newest replaces an older one beyond the limit per device (device-api 2.10). */
+  open(who: DeviceIdentity, about: SessionInfo, down: Downlinks, call: CallOptions): Promise<Session>;
+  /** For protocols without a session: an uplink counts as activity and opens nothing (device-api 7.2). */
+  visit(who: DeviceIdentity): Uplinks;
+}
+
+export interface SessionInfo {
+  /** `mqtt`, `http`, `coap`. */
+  readonly transport: string;
+  /** Peer address for logs. */
+  readonly peer: string;
+}
+
+/**
+ * What a device may do. A promise of `telemetry` and `attributes` resolves when the durable lane has every message: the
+ * moment to acknowledge. The call itself runs synchronously up to the hand-over, so call order is lane order.
+ * Faults: `device.payload` (invalid), `device.rate-limit` (exhausted), lane faults (unavailable).
+ */
+export interface Uplinks {
+  telemetry(payload: Uint8Array, meta?: Readonly<Record<string, string>>): Promise<void>;
+  attributes(payload: Uint8Array, meta?: Readonly<Record<string, string>>): Promise<void>;
+  /** Client and shared attributes; `"all"` of each, or names (device-api 2.5). */
+  readAttributes(want: AttributesWanted, call: CallOptions): Promise<AttributesReply>;
+  /** Device-to-server RPC; resolves with the reply's JSON text, or rejects with `rpc.timeout` (device-api 2.6). */
+  rpc(request: { readonly requestId: number; readonly payload: Uint8Array }, call: CallOptions): Promise<string>;
+  /** The device's answer to a server-side RPC. */
+  rpcReply(requestId: number, payload: Uint8Array): Promise<void>;
+  /** Something was heard of the device. */
+  touch(): void;
+}
+
+export interface Session extends Uplinks, AsyncDisposable {
+  readonly id: string;
+  readonly device: DeviceIdentity;
+  /** Aborts when the platform ends the session; the reason is a `SessionEnd`. */
+  readonly closed: AbortSignal;
+  /** Resolves when the owner of the device knows it: pushes from now on arrive. */
+  subscribe(what: "attributes" | "rpc", on: boolean, call: CallOptions): Promise<void>;
+}
+
+export type SessionEndReason = "credentials" | "replaced" | "idle" | "deleted" | "leaving";
+export interface SessionEnd {
+  readonly reason: SessionEndReason;
+}
+
+export interface AttributesWanted {
+  readonly client: readonly string[] | "all" | "none";
+  readonly shared: readonly string[] | "all" | "none";
+}
+
+/** Typed JSON texts of flat objects; absent where nothing of that scope was asked for. */
+export interface AttributesReply {
+  readonly client?: string;
+  readonly shared?: string;
+}
+
+export interface RpcRequest {
+  readonly requestId: number;
+  readonly method: string;
+  /** JSON text. */
+  readonly params: string;
+  readonly oneway: boolean;
+}
+
+/** What reaches a device. `deliver…` resolves when the device has it (PUBACK), or at once where nothing confirms. */
+export interface Downlinks {
+  /** JSON text: the changed values as one flat object, or `{"deleted":[keys]}`. */
+  deliverAttributes(json: string, call: CallOptions): Promise<void>;
+  deliverRpc(request: RpcRequest, call: CallOptions): Promise<void>;
+}
+export const Sessions = capability<Sessions>("sessions@1");

@@ -1,0 +1,19 @@
+import { defineConfig } from "vitest/config";
+
+// Workspace packages resolve to their sources through the `source` condition; nothing is built before a test.
+const conditions = ["source", "node", "import", "module", "default"];
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    include: ["{core,plugin-sdk,plugins,distributions,test,docs}/**/*.test.ts"],
+    exclude: ["**/node_modules/**", "**/dist/**"],
+    setupFiles: ["./test/setup.ts"],
+    isolate: false,
+    testTimeout: 20_000,
+    hookTimeout: 30_000,
+    pool: "threads",
+    reporters: ["default"],
+  },
+});
