@@ -7,6 +7,7 @@ export * from "./kernel/actors.ts";
 export * from "./kernel/call.ts";
 export * from "./kernel/cluster.ts";
 export * from "./kernel/lanes.ts";
+export * from "./kernel/launch.ts";
 export * from "./kernel/log.ts";
 export * from "./kernel/observability.ts";
 export * from "./kernel/world.ts";

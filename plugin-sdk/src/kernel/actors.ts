@@ -39,6 +39,9 @@ export interface ActorSelf {
   readonly signal: AbortSignal;
 }
 
+/** `await` it: it is the answer itself, or a throw, when the actor was here, idle and answered without waiting. */
+export type Answer<R> = R | Promise<R>;
+
 export interface ActorRef<P extends Verbs<P>> {
   /** At most once. A full mailbox makes it a counted dead letter. */
   tell<M extends keyof P & string>(verb: M, arg: Parameters<P[M]>[0]): void;
@@ -50,7 +53,7 @@ export interface ActorRef<P extends Verbs<P>> {
     verb: M,
     arg: Parameters<P[M]>[0],
     call: CallOptions,
-  ): Promise<Awaited<ReturnType<P[M]>>>;
+  ): Answer<Awaited<ReturnType<P[M]>>>;
 }
 
 export interface Actors {

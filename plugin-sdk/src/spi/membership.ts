@@ -25,6 +25,11 @@ export interface Membership extends AsyncDisposable {
   readonly incarnation: string;
   /** Aborts *before* the coordinator may evict us. */
   readonly lost: AbortSignal;
+  /**
+   * `World.elapsed()` until which this node may act without hearing from the coordinator again; `Infinity` where nobody
+   * can evict it. Checked before every turn, so that a node that was stalled acts on nothing before `lost` reaches it.
+   */
+  readonly validUntil: number;
   /** Begins with the newest view. Newest wins; skipped views are fine. */
   views(signal: AbortSignal): AsyncIterable<View>;
   report(drained: number, call: CallOptions): Promise<void>;
