@@ -135,6 +135,9 @@ export class Kernel {
     return {
       self: ownership.self,
       partitions: ownership.partitions,
+      get members() {
+        return ownership.members.map(({ id }) => id);
+      },
       get incarnation() {
         return incarnation();
       },

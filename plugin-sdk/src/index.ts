@@ -18,6 +18,7 @@ export * from "./model/plain.ts";
 export * from "./model/typed-json.ts";
 export * from "./schema.ts";
 export * from "./services/devices.ts";
+export * from "./services/documents.ts";
 export * from "./services/feeds.ts";
 export * from "./services/identity.ts";
 export * from "./services/rule-lane.ts";

@@ -6,7 +6,11 @@ export type Verbs<P> = { [M in keyof P]: (arg: any) => unknown };
 
 export type Handlers<P extends Verbs<P>> = {
   [M in keyof P]: (arg: Parameters<P[M]>[0], turn: Turn) => ReturnType<P[M]> | Promise<Awaited<ReturnType<P[M]>>>;
-} & { passivate?(why: PassivateReason): Promise<void> | void };
+} & {
+  passivate?(why: PassivateReason): Promise<void> | void;
+  /** True keeps an idle actor in memory: it holds something that the store does not. */
+  stays?(): boolean;
+};
 
 export type PassivateReason = "idle" | "moved" | "stopping";
 
@@ -68,5 +72,5 @@ export interface Actors {
   stop(kind: ActorKind<any>, key: string): Promise<void>;
 }
 export const Actors = capability<Actors>("actors@1");
-/** Kinds are private to the plugin that declares them; others use its service. */
-export const ActorKinds = extensionPoint<ActorKind<any>>("actor-kind@1");
+/** Each provider contributes a list. Kinds are private to the plugin that declares them; others use its service. */
+export const ActorKinds = extensionPoint<readonly ActorKind<any>[]>("actor-kinds@1");

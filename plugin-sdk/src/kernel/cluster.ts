@@ -6,6 +6,8 @@ export interface Cluster {
   readonly self: string;
   readonly incarnation: string;
   readonly partitions: number;
+  /** Member ids of the newest view. */
+  readonly members: readonly string[];
   partitionOf(key: string): number;
   /** The member that owns the key in the newest view; undefined while nobody does. */
   ownerOf(key: string): string | undefined;

@@ -28,10 +28,17 @@ export interface RpcOutcome {
 
 /** What the domain asks of connected devices. */
 export interface DeviceControl {
-  /** Resolves with the outcome, at the latest when the call expires. */
-  rpc(call: RpcCall, options: CallOptions): Promise<RpcOutcome>;
-  /** Removes a persistent call that the device has not answered. */
-  cancelRpc(
+  /**
+   * A call from outside: goes to the rule engine as RPC_CALL_FROM_SERVER_TO_DEVICE, whose chain decides (rest-semantics
+   * 9.4). Resolves with the outcome, at the latest when the call expires.
+   */
+  request(call: RpcCall, options: CallOptions): Promise<RpcOutcome>;
+  /** A call from a rule chain: straight to the device. */
+  send(call: RpcCall, options: CallOptions): Promise<RpcOutcome>;
+  /** Tells the node that waits in `request` how the call that a chain made for it ended. */
+  settle(origin: { readonly node: string; readonly id: string }, outcome: RpcOutcome): void;
+  /** Drops a persistent call that the device has not answered. */
+  cancel(
     at: { readonly tenantId: string; readonly deviceId: string; readonly id: string },
     options: CallOptions,
   ): Promise<void>;

@@ -21,10 +21,12 @@ export const deviceLane: LaneSpec = {
 export type DeviceEvent =
   | {
       readonly kind: "attributes";
+      /** SHARED_SCOPE is pushed to the device; SERVER_SCOPE may change how it is watched. */
+      readonly scope: "SHARED_SCOPE" | "SERVER_SCOPE";
       readonly tenantId: string;
       readonly deviceId: string;
       readonly version: number;
-      /** New shared values, as typed JSON text of one object. */
+      /** New values, as typed JSON text of one object. */
       readonly values?: string;
       readonly removed?: readonly string[];
     }

@@ -58,12 +58,20 @@ export interface Uplinks {
   attributes(payload: Uint8Array, meta?: Readonly<Record<string, string>>): Promise<void>;
   /** Client and shared attributes; `"all"` of each, or names (device-api 2.5). */
   readAttributes(want: AttributesWanted, call: CallOptions): Promise<AttributesReply>;
-  /** Device-to-server RPC; resolves with the reply's JSON text, or rejects with `rpc.timeout` (device-api 2.6). */
-  rpc(request: { readonly requestId: number; readonly payload: Uint8Array }, call: CallOptions): Promise<string>;
+  /**
+   * Device-to-server RPC (device-api 2.6). `accepted` resolves when the durable lane has it; `reply` with the answer's
+   * text, or it rejects with `rpc.timeout`.
+   */
+  rpc(request: { readonly requestId: number; readonly payload: Uint8Array }, call: CallOptions): ClientRpc;
   /** The device's answer to a server-side RPC. */
   rpcReply(requestId: number, payload: Uint8Array): Promise<void>;
   /** Something was heard of the device. */
   touch(): void;
+}
+
+export interface ClientRpc {
+  readonly accepted: Promise<void>;
+  readonly reply: Promise<string>;
 }
 
 export interface Session extends Uplinks, AsyncDisposable {

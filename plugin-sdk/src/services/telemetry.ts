@@ -10,8 +10,8 @@ export interface Telemetry {
   save(tenantId: string, samples: readonly Sample[], call: CallOptions & { readonly ttlMs?: number }): Promise<void>;
   remove(tenantId: string, query: RemoveQuery, call: CallOptions): Promise<void>;
   /**
-   * Resolves when durable and, with `notifyDevice` and SHARED_SCOPE on a device, when the push to the device is on the
-   * durable lane.
+   * Resolves when durable and, with `notifyDevice` on a device, when the device's owner is sure to hear of it: the notice
+   * is on the durable lane. Shared attributes are then pushed to the device.
    */
   saveAttributes(
     write: AttributeChange & { readonly values: Readonly<Record<string, Value>> },

@@ -1,0 +1,12 @@
+import type { FaultSpecs } from "@heddle/plugin-sdk";
+
+export const faults: FaultSpecs = {
+  "device.payload": {
+    kind: "invalid",
+    help: "What a device sent cannot be read, or has another shape than its topic asks for.",
+  },
+  "rpc.timeout": { kind: "unavailable", help: "No rule chain answered a device's call in time." },
+  "rpc.unconfirmed": { kind: "unavailable", help: "A device did not confirm a server-side call in time." },
+  "rpc.pending": { kind: "exhausted", help: "Too many server-side calls wait for one device." },
+  "session.gone": { kind: "missing", help: "The session that a message was for has ended." },
+};

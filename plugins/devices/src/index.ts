@@ -1,0 +1,65 @@
+import {
+  ActorKinds,
+  Actors,
+  AttributeStore,
+  Cluster,
+  DeviceControl,
+  Duration,
+  definePlugin,
+  EntityStore,
+  Lanes,
+  Log,
+  provide,
+  Sessions,
+  Telemetry,
+  Type,
+  World,
+} from "@heddle/plugin-sdk";
+import { DeviceRoom } from "./device-room.ts";
+import { faults } from "./faults.ts";
+
+export default definePlugin({
+  name: "@heddle/devices",
+  sdk: "^1.0",
+  summary: "Devices: sessions, one actor per device, server-side RPC and activity.",
+  stability: "beta",
+  config: Type.Object(
+    {
+      sessionsPerDevice: Type.Integer({
+        default: 1,
+        minimum: 1,
+        description: "Connections of one device at once; the newest stay.",
+      }),
+      sessionIdle: Duration({ default: "10m", description: "A session that is silent for so long is closed." }),
+      inactivity: Duration({ default: "10m", description: "A device that is silent for so long counts as inactive." }),
+      stringLength: Type.Integer({
+        default: 0,
+        minimum: 0,
+        description: "Longest text value a device may send; 0 is unlimited.",
+      }),
+    },
+    { additionalProperties: false },
+  ),
+  requires: {
+    world: World,
+    log: Log,
+    actors: Actors,
+    lanes: Lanes,
+    cluster: Cluster,
+    entities: EntityStore,
+    attributes: AttributeStore,
+    telemetry: Telemetry,
+  },
+  provides: [Sessions, DeviceControl, ActorKinds],
+  faults,
+  register({ container, config, deps }) {
+    let made: DeviceRoom | undefined;
+    const room = () => {
+      made ??= new DeviceRoom(deps, config);
+      return made;
+    };
+    provide(container, Sessions, room);
+    provide(container, DeviceControl, () => room().calls);
+    provide(container, ActorKinds, () => room().kinds);
+  },
+});

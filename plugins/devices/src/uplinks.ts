@@ -1,0 +1,172 @@
+import {
+  type AttributeStore,
+  type AttributesReply,
+  type AttributesWanted,
+  type CallOptions,
+  type ClientRpc,
+  type DeviceIdentity,
+  encodeRuleHead,
+  encodeRuleRecord,
+  entityKey,
+  Fault,
+  type Lanes,
+  type RuleHead,
+  ruleLane,
+  type Scope,
+  type Uplinks,
+  type Value,
+  type World,
+  writeTypedJson,
+} from "@heddle/plugin-sdk";
+import {
+  malformed,
+  type ReadLimits,
+  readAttributes,
+  readDocument,
+  readTelemetry,
+  type ValueGroup,
+} from "./payload/uplink.ts";
+import { compact } from "./payload/value.ts";
+
+/** A device's own call is answered by then (device-api 2.6). */
+export const clientRpcMs = 60_000;
+const done = Promise.resolve();
+
+export interface UplinkOptions {
+  readonly world: World;
+  readonly lanes: Lanes;
+  readonly attributes: AttributeStore;
+  readonly limits: ReadLimits;
+  readonly node: string;
+  /** Resolves with the answer that a rule chain gives to the call. */
+  awaitReply(at: { readonly session: string; readonly requestId: number }, call: CallOptions): Promise<string>;
+  rpcReply(who: DeviceIdentity, reply: { readonly requestId: number; readonly payload: string }): void;
+  heard(ts: number): void;
+}
+
+/** What a device says, read and handed to the durable lane. */
+export class DeviceUplinks implements Uplinks {
+  readonly device: DeviceIdentity;
+  readonly #options: UplinkOptions;
+  readonly #session: string;
+  readonly #signal: AbortSignal;
+  readonly #key: string;
+  readonly #heads = new Map<string, { meta: object | undefined; head: Uint8Array }>();
+
+  constructor(
+    device: DeviceIdentity,
+    at: { readonly session: string; readonly signal: AbortSignal },
+    options: UplinkOptions,
+  ) {
+    this.device = device;
+    this.#options = options;
+    this.#session = at.session;
+    this.#signal = at.signal;
+    this.#key = entityKey(device.tenantId, { entityType: "DEVICE", id: device.deviceId });
+  }
+
+  telemetry(payload: Uint8Array, meta?: Readonly<Record<string, string>>): Promise<void> {
+    const groups = readTelemetry(payload, this.#options.limits);
+    const now = this.#options.world.now();
+    this.#options.heard(now);
+    const head = this.#head("POST_TELEMETRY_REQUEST", meta);
+    const [only] = groups;
+    if (groups.length === 1 && only !== undefined) return this.#publish(head, only, now);
+    return Promise.all(groups.map((group) => this.#publish(head, group, now))).then(() => undefined);
+  }
+
+  attributes(payload: Uint8Array, meta?: Readonly<Record<string, string>>): Promise<void> {
+    const group = readAttributes(payload, this.#options.limits);
+    const now = this.#options.world.now();
+    this.#options.heard(now);
+    return this.#publish(this.#head("POST_ATTRIBUTES_REQUEST", { ...meta, notifyDevice: "false" }), group, now);
+  }
+
+  #publish(head: Uint8Array, group: ValueGroup, now: number): Promise<void> {
+    // `{}` is how SDKs test a connection: heard, and nothing to store (device-api 0.4).
+    if (group.points === 0) return done;
+    const { body, typed, ts } = group;
+    const record = encodeRuleRecord(head, { bytes: body, typed, ts: ts ?? now, stampTs: true });
+    return this.#options.lanes.publish(ruleLane, this.#key, record, { signal: this.#signal });
+  }
+
+  /** The head of a kind of message is encoded once, not with every message. */
+  #head(type: string, meta: Readonly<Record<string, string>> | undefined): Uint8Array {
+    const known = this.#heads.get(type);
+    if (known !== undefined && known.meta === meta) return known.head;
+    const head = encodeRuleHead(this.#headOf(type, meta ?? {}));
+    this.#heads.set(type, { meta, head });
+    return head;
+  }
+
+  #headOf(type: string, meta: Readonly<Record<string, string>>): RuleHead {
+    const { tenantId, customerId, deviceId, deviceName, deviceType, ruleChainId } = this.device;
+    return {
+      type,
+      tenantId,
+      originator: { entityType: "DEVICE", id: deviceId },
+      metadata: { deviceName, deviceType, ...meta },
+      ...(customerId === undefined ? {} : { customerId }),
+      ...(ruleChainId === undefined ? {} : { ruleChainId }),
+    };
+  }
+
+  async readAttributes(want: AttributesWanted, call: CallOptions): Promise<AttributesReply> {
+    this.touch();
+    const [client, shared] = await Promise.all([
+      this.#read("CLIENT_SCOPE", want.client, call),
+      this.#read("SHARED_SCOPE", want.shared, call),
+    ]);
+    return { ...(client === undefined ? {} : { client }), ...(shared === undefined ? {} : { shared }) };
+  }
+
+  async #read(scope: Scope, keys: readonly string[] | "all" | "none", call: CallOptions): Promise<string | undefined> {
+    if (keys === "none") return undefined;
+    const entity = { entityType: "DEVICE", id: this.device.deviceId };
+    const found = await this.#options.attributes.get(entity, scope, keys, call);
+    return found.length === 0 ? undefined : objectText(found);
+  }
+
+  rpc(
+    { requestId, payload }: { readonly requestId: number; readonly payload: Uint8Array },
+    call: CallOptions,
+  ): ClientRpc {
+    const { world, lanes, node, awaitReply, heard } = this.#options;
+    const now = world.now();
+    heard(now);
+    const body = rpcBody(payload);
+    const meta = { requestId: String(requestId), serviceId: node, sessionId: this.#session };
+    const head = encodeRuleHead(this.#headOf("TO_SERVER_RPC_REQUEST", meta));
+    const record = encodeRuleRecord(head, { bytes: Buffer.from(body), typed: true, ts: now, stampTs: false });
+    const reply = awaitReply({ session: this.#session, requestId }, call);
+    return { accepted: lanes.publish(ruleLane, this.#key, record, { signal: this.#signal }), reply };
+  }
+
+  rpcReply(requestId: number, payload: Uint8Array): Promise<void> {
+    this.touch();
+    this.#options.rpcReply(this.device, { requestId, payload: Buffer.from(payload).toString("utf8") });
+    return done;
+  }
+
+  touch(): void {
+    this.#options.heard(this.#options.world.now());
+  }
+}
+
+/** `{"method", "params"}` as the rule engine gets it (device-api 2.6). */
+function rpcBody(payload: Uint8Array): string {
+  const document = readDocument(payload);
+  if (document.type !== "object") throw malformed(`an rpc request is an object, not ${document.type}`);
+  const method = document.members.get("method");
+  if (method?.type !== "string") throw malformed("an rpc request has a text `method`");
+  const params = document.members.get("params");
+  return `{"method":${JSON.stringify(method.value)},"params":${params === undefined ? "null" : compact(params)}}`;
+}
+
+function objectText(attributes: readonly { readonly key: string; readonly value: Value }[]): string {
+  return writeTypedJson(Object.fromEntries(attributes.map(({ key, value }) => [key, value])));
+}
+
+export function rpcTimeout(): Fault {
+  return new Fault("unavailable", "rpc.timeout", `no rule chain answered the call within ${clientRpcMs / 1000} s`);
+}
