@@ -38,6 +38,7 @@ export interface CellHost {
 type State = "sleeping" | "activating" | "active" | "passivating" | "parked" | "gone";
 type Handlers = Record<string, (arg: unknown, turn: Turn) => unknown> & {
   passivate?(why: PassivateReason): Promise<void> | void;
+  stays?(): boolean;
 };
 
 /** The life of one key of one kind on this node: activation, turns, failure, passivation. */
@@ -81,7 +82,7 @@ export class Cell {
   }
 
   get idle(): boolean {
-    return this.#running === 0 && this.backlog === 0 && this.children.size === 0;
+    return this.#running === 0 && this.backlog === 0 && this.children.size === 0 && this.#handlers?.stays?.() !== true;
   }
 
   /** Runs the verb now when the actor is here and free; undefined when it has to wait. */

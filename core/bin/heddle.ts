@@ -1,0 +1,11 @@
+import "reflect-metadata";
+import { main } from "../src/cli/main.ts";
+import { nodeModule } from "../src/cli/node-module.ts";
+
+process.exitCode = await main(process.argv.slice(2), {
+  cwd: process.cwd(),
+  env: process.env,
+  out: (line) => void process.stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+  builtIns: async () => (await nodeModule()).nodeBuiltIns(),
+});

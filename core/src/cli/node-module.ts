@@ -1,0 +1,20 @@
+import type { BuiltIn } from "../host/distribution.ts";
+
+/** What `core/src/node.ts` exports for the command line. */
+export interface NodeModule {
+  /** Runs until told to stop; answers the exit code. */
+  runNode(input: {
+    readonly manifest: string;
+    readonly set: readonly string[];
+    readonly demo: boolean;
+    readonly json: boolean;
+  }): Promise<number>;
+  /** The vertices that a node adds to every distribution; used here only for their cards. */
+  nodeBuiltIns(): readonly BuiltIn[];
+}
+
+/** Late, because it brings the whole kernel with it. */
+export async function nodeModule(): Promise<NodeModule> {
+  const path = "../node.ts";
+  return (await import(/* @vite-ignore */ path)) as NodeModule;
+}
