@@ -64,8 +64,8 @@ export class Kernel {
     ownership.addDuty(this.lanes);
     const { actors, router } = this;
     ownership.addDuty({
-      start: () => {},
-      stop: (partitions) => actors.release(partitions),
+      take: () => {},
+      release: (partitions) => actors.release(partitions),
       fence: () => {
         actors.fence();
         router.close();

@@ -15,6 +15,5 @@ export interface NodeModule {
 
 /** Late, because it brings the whole kernel with it. */
 export async function nodeModule(): Promise<NodeModule> {
-  const path = "../node.ts";
-  return (await import(/* @vite-ignore */ path)) as NodeModule;
+  return await import("../node.ts");
 }

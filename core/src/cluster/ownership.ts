@@ -5,9 +5,9 @@ import { assign } from "./ring.ts";
 
 /** What starts and stops with a partition: lane readers, then the actors they feed. */
 export interface PartitionDuty {
-  start(partitions: readonly number[]): void;
+  take(partitions: readonly number[]): void;
   /** Resolves when nothing of these partitions runs any more. */
-  stop(partitions: ReadonlySet<number>): Promise<void>;
+  release(partitions: ReadonlySet<number>): Promise<void>;
   /** The lease is lost: everything is dropped now. */
   fence(): void;
 }
@@ -194,7 +194,7 @@ export class Ownership implements Placement {
     if (lost.size === 0) return;
     for (const partition of lost) this.#serving.delete(partition);
     const started = this.#world.elapsed();
-    for (const duty of this.#duties) await duty.stop(lost);
+    for (const duty of this.#duties) await duty.release(lost);
     this.#log.info("partitions given up", {
       epoch: this.#view.epoch,
       count: lost.size,
@@ -210,7 +210,7 @@ export class Ownership implements Placement {
     });
     if (gained.length === 0) return this.#tell([], []);
     for (const partition of gained) this.#serving.add(partition);
-    for (const duty of this.#duties) duty.start(gained);
+    for (const duty of this.#duties) duty.take(gained);
     this.#log.info("partitions taken", { epoch: this.#view.epoch, count: gained.length });
     this.#tell(gained, []);
   }
@@ -244,7 +244,7 @@ export class Ownership implements Placement {
     await this.#converging;
     const all = new Set(this.#serving);
     this.#serving.clear();
-    for (const duty of this.#duties) await duty.stop(all);
+    for (const duty of this.#duties) await duty.release(all);
     this.#mayAct = false;
     this.#tell([], [...all]);
   }

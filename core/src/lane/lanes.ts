@@ -138,14 +138,14 @@ export class DurableLanes implements Lanes, PartitionDuty {
     await queue.send(topic, [record], { signal: this.#closed.signal });
   }
 
-  start(partitions: readonly number[]): void {
+  take(partitions: readonly number[]): void {
     for (const subscription of this.#subscriptions) {
       // A lane whose topic is not there yet opens its readers once it is.
       if (this.#outboxes.has(subscription.lane.name)) this.#open(subscription, partitions);
     }
   }
 
-  async stop(partitions: ReadonlySet<number>): Promise<void> {
+  async release(partitions: ReadonlySet<number>): Promise<void> {
     const leaving: PartitionConsumer[] = [];
     for (const { consumers } of this.#subscriptions) {
       for (const [partition, consumer] of consumers) {

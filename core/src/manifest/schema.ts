@@ -27,7 +27,10 @@ export const ManifestSchema = Type.Object(
           default: 1,
           description: "Processes on this machine; auto starts one per core.",
         }),
-        roles: Type.Array(Type.String({ minLength: 1 }), { default: [], description: "What this node is for." }),
+        roles: Type.Array(Type.String({ minLength: 1 }), {
+          default: ["owner"],
+          description: "Only owners own partitions.",
+        }),
         secretsDir: Type.Optional(
           Type.String({ minLength: 1, description: `Folder of the files behind \${secret:name}.` }),
         ),

@@ -1,0 +1,1 @@
+export { createNode, type NodeInput, nodeBuiltIns, type RunningNode } from "./node.ts";
