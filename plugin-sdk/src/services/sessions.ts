@@ -46,6 +46,8 @@ export interface SessionInfo {
   readonly transport: string;
   /** Peer address for logs. */
   readonly peer: string;
+  /** A long poll: takes one call, replaces nobody, and is no connection of the device (device-api 3.4). */
+  readonly poll?: boolean;
 }
 
 /**
@@ -62,11 +64,18 @@ export interface Uplinks {
    * Device-to-server RPC (device-api 2.6). `accepted` resolves when the durable lane has it; `reply` with the answer's
    * text, or it rejects with `rpc.timeout`.
    */
-  rpc(request: { readonly requestId: number; readonly payload: Uint8Array }, call: CallOptions): ClientRpc;
+  rpc(request: ClientRpcRequest, call: CallOptions): ClientRpc;
   /** The device's answer to a server-side RPC. */
   rpcReply(requestId: number, payload: Uint8Array): Promise<void>;
   /** Something was heard of the device. */
   touch(): void;
+}
+
+export interface ClientRpcRequest {
+  readonly requestId: number;
+  readonly payload: Uint8Array;
+  /** HTTP insists on `params` (device-api 3.5). */
+  readonly paramsRequired?: boolean;
 }
 
 export interface ClientRpc {

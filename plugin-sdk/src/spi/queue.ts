@@ -10,8 +10,8 @@ export interface QueueBackend {
   /** Creates the topics that do not exist; idempotent. Fault `queue.partitions` when one exists with another count. */
   ensure(topics: readonly TopicSpec[], call: CallOptions): Promise<void>;
   /**
-   * Resolves when every record is durable. Rejects with a `BatchFault` naming the indexes that are not known to be, or
-   * with `queue.record-too-large` before anything was written.
+   * Resolves when every record is durable. Rejects with a `BatchFault` naming the indexes that are not known to be, with
+   * any other fault when none is, or with `queue.record-too-large` before anything was written.
    */
   send(topic: string, records: readonly OutRecord[], call: CallOptions): Promise<void>;
   /** A reader is a lease on one partition for one group; disposing it gives the partition up, unsettled records stay. */

@@ -63,7 +63,7 @@ class Device {
       log: options.log,
       signal: at.signal,
       rpcs: options.rpcs(),
-      targets: () => [...this.#sessions.values()].filter(({ rpc }) => rpc),
+      targets: () => this.#rpcTargets(),
       deliver: async (to, { requestId, call }, signal) => {
         const request = { requestId, method: call.method, params: call.params, oneway: call.oneway };
         await options.hub(to.node).ask("rpc", { session: to.session, request }, { signal });
@@ -115,20 +115,33 @@ class Device {
     };
   }
 
+  /** A poll takes one call: what it was told once it is not told again. */
+  #rpcTargets(): SessionRecord[] {
+    const targets = [...this.#sessions.values()].filter(({ rpc }) => rpc);
+    for (const target of targets) if (target.poll) this.#sessions.set(target.session, { ...target, rpc: false });
+    return targets;
+  }
+
+  #connections(): SessionRecord[] {
+    return [...this.#sessions.values()].filter(({ poll }) => !poll);
+  }
+
   /** The newest sessions win; the reference emits no DISCONNECT_EVENT for a take-over (device-api 7.2). */
   #open(session: SessionRecord): void {
     this.#sessions.set(session.session, session);
-    while (this.#sessions.size > this.#options.sessionsPerDevice) {
-      const [oldest] = this.#sessions.values();
-      if (oldest === undefined) break;
+    if (session.poll) return this.#activity.heard(this.#options.world.now());
+    const connections = this.#connections();
+    for (const oldest of connections.splice(0, connections.length - this.#options.sessionsPerDevice)) {
       this.#end(oldest, "replaced");
     }
-    if (this.#sessions.size === 1) this.#activity.connected(this.#options.world.now());
+    if (connections.length === 1) this.#activity.connected(this.#options.world.now());
   }
 
   #close(session: string): void {
-    if (!this.#sessions.delete(session)) return;
-    if (this.#sessions.size === 0) this.#activity.disconnected(this.#options.world.now());
+    const ended = this.#sessions.get(session);
+    this.#sessions.delete(session);
+    if (ended?.poll === false && this.#connections().length === 0)
+      this.#activity.disconnected(this.#options.world.now());
   }
 
   #renew(session: SessionRecord): void {

@@ -87,12 +87,12 @@ export class DeviceSessions {
     return this.#options.identities().authenticate(by, call);
   }
 
-  async open(who: DeviceIdentity, _about: SessionInfo, down: Downlinks, call: CallOptions): Promise<Session> {
+  async open(who: DeviceIdentity, about: SessionInfo, down: Downlinks, call: CallOptions): Promise<Session> {
     const { world, actors, cluster, device } = this.#options;
     const id = world.uuid();
     const session: LocalSession = new LocalSession(
       who,
-      { id, down },
+      { id, down, poll: about.poll ?? false },
       this.#uplinkOptions(who, (ts) => session.heard(ts)),
       {
         world,
@@ -219,6 +219,7 @@ class LocalSession extends DeviceUplinks implements Session {
   readonly #options: LocalSessionOptions;
   readonly #end: AbortController;
   readonly #key: string;
+  readonly #poll: boolean;
   #rpc = false;
   #attributes = false;
   #lastHeard: number;
@@ -227,7 +228,7 @@ class LocalSession extends DeviceUplinks implements Session {
 
   constructor(
     who: DeviceIdentity,
-    at: { id: string; down: Downlinks },
+    at: { id: string; down: Downlinks; poll: boolean },
     uplinks: UplinkOptions,
     options: LocalSessionOptions,
   ) {
@@ -235,6 +236,7 @@ class LocalSession extends DeviceUplinks implements Session {
     super(who, { session: at.id, signal: end.signal }, uplinks);
     this.id = at.id;
     this.down = at.down;
+    this.#poll = at.poll;
     this.#options = options;
     this.#end = end;
     this.#key = entityKey(who.tenantId, { entityType: "DEVICE", id: who.deviceId });
@@ -293,6 +295,12 @@ class LocalSession extends DeviceUplinks implements Session {
   }
 
   #record(): SessionRecord {
-    return { session: this.id, node: this.#options.cluster.self, rpc: this.#rpc, attributes: this.#attributes };
+    return {
+      session: this.id,
+      node: this.#options.cluster.self,
+      rpc: this.#rpc,
+      attributes: this.#attributes,
+      poll: this.#poll,
+    };
   }
 }

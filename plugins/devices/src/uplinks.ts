@@ -4,6 +4,7 @@ import {
   type AttributesWanted,
   type CallOptions,
   type ClientRpc,
+  type ClientRpcRequest,
   type DeviceIdentity,
   encodeRuleHead,
   encodeRuleRecord,
@@ -127,14 +128,11 @@ export class DeviceUplinks implements Uplinks {
     return found.length === 0 ? undefined : objectText(found);
   }
 
-  rpc(
-    { requestId, payload }: { readonly requestId: number; readonly payload: Uint8Array },
-    call: CallOptions,
-  ): ClientRpc {
+  rpc({ requestId, payload, paramsRequired }: ClientRpcRequest, call: CallOptions): ClientRpc {
     const { world, lanes, node, awaitReply, heard } = this.#options;
     const now = world.now();
     heard(now);
-    const body = rpcBody(payload);
+    const body = rpcBody(payload, paramsRequired ?? false);
     const meta = { requestId: String(requestId), serviceId: node, sessionId: this.#session };
     const head = encodeRuleHead(this.#headOf("TO_SERVER_RPC_REQUEST", meta));
     const record = encodeRuleRecord(head, { bytes: Buffer.from(body), typed: true, ts: now, stampTs: false });
@@ -154,12 +152,13 @@ export class DeviceUplinks implements Uplinks {
 }
 
 /** `{"method", "params"}` as the rule engine gets it (device-api 2.6). */
-function rpcBody(payload: Uint8Array): string {
+function rpcBody(payload: Uint8Array, paramsRequired: boolean): string {
   const document = readDocument(payload);
   if (document.type !== "object") throw malformed(`an rpc request is an object, not ${document.type}`);
   const method = document.members.get("method");
   if (method?.type !== "string") throw malformed("an rpc request has a text `method`");
   const params = document.members.get("params");
+  if (paramsRequired && params === undefined) throw malformed("an rpc request has `params`");
   return `{"method":${JSON.stringify(method.value)},"params":${params === undefined ? "null" : compact(params)}}`;
 }
 

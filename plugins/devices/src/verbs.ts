@@ -6,6 +6,8 @@ export interface SessionRecord {
   readonly node: string;
   readonly rpc: boolean;
   readonly attributes: boolean;
+  /** A long poll (device-api 3.4). */
+  readonly poll: boolean;
 }
 
 /** Everything about one device that must happen in one place, one at a time. */

@@ -1,0 +1,242 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import {
+  asFault,
+  type DeviceIdentity,
+  Fault,
+  type HttpListener,
+  type Log,
+  type Sessions,
+  type Uplinks,
+  type World,
+} from "@heddle/plugin-sdk";
+import { BodyBudget, readBody } from "./body.ts";
+import { LongPoll } from "./long-poll.ts";
+
+const base = "/api/v1/";
+
+interface Config {
+  readonly maxBody: number;
+  readonly maxRpcBody: number;
+  readonly pendingBytes: number;
+  readonly poll: number;
+  readonly longestPoll: number;
+}
+
+interface Deps {
+  readonly world: World;
+  readonly log: Log;
+  readonly http: HttpListener;
+  readonly sessions: Sessions;
+}
+
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly token: string;
+  /** Segments behind the token. */
+  readonly path: readonly string[];
+  readonly query: URLSearchParams;
+}
+
+/** `/api/v1/{token}/…` (device-api 3), on the bare server: no framework stands between a device and its acknowledgement. */
+export class DeviceHttp {
+  readonly #config: Config;
+  readonly #deps: Deps;
+  readonly #counted: (status: number) => void;
+  readonly #budget: BodyBudget;
+  readonly #closed = new AbortController();
+  /** The uplinks of a device are kept while it keeps posting, as the encoded heads of its messages are. */
+  readonly #uplinks = new WeakMap<DeviceIdentity, Uplinks>();
+  #mount: Disposable | undefined;
+
+  constructor(config: Config, deps: Deps, counted: (status: number) => void) {
+    this.#config = config;
+    this.#deps = deps;
+    this.#counted = counted;
+    this.#budget = new BodyBudget(config.pendingBytes);
+  }
+
+  start(): void {
+    this.#mount = this.#deps.http.mount("/api/v1", (request, response) => this.#handle(request, response));
+  }
+
+  stop(): void {
+    this.#mount?.[Symbol.dispose]();
+    this.#closed.abort(new Fault("unavailable", "http.stopping", "the server is stopping"));
+  }
+
+  #handle(request: IncomingMessage, response: ServerResponse): void {
+    const exchange = exchangeOf(request, response);
+    if (exchange === undefined) return this.#error(response, 404, "Not found");
+    const known = routes[exchange.path.join("/").replace(/^rpc\/.+$/, "rpc/*")];
+    const run = known?.[request.method ?? ""];
+    if (known === undefined) return this.#error(response, 404, "Not found");
+    if (run === undefined) return this.#error(response, 405, `Request method '${request.method}' is not supported`);
+    if (request.method === "GET") void this.#withDevice(exchange, (device) => run.call(this, exchange, device, none));
+    else this.#withBody(exchange, run);
+  }
+
+  #withBody(exchange: Exchange, run: Run): void {
+    const { request, response, path } = exchange;
+    const maxBytes = path[0] === "rpc" ? this.#config.maxRpcBody : this.#config.maxBody;
+    readBody(request, { maxBytes, budget: this.#budget }, (error, body) => {
+      if (error !== undefined) return this.#refuseBody(response, error);
+      // Required, and missed before the token is looked at (device-api 3.1); the answer to a call may be empty.
+      if (body.length === 0) return this.#error(response, 400, "Required request body is missing");
+      void this.#withDevice(exchange, (device) => run.call(this, exchange, device, body));
+    });
+  }
+
+  async #withDevice(
+    { token, response }: Exchange,
+    run: (device: DeviceIdentity) => Promise<void> | void,
+  ): Promise<void> {
+    try {
+      const device = await this.#deps.sessions.authenticate({ kind: "token", token }, this.#closed);
+      if (device === undefined) return this.#answer(response, 401, "");
+      await run(device);
+    } catch (error) {
+      this.#failed(response, error);
+    }
+  }
+
+  telemetry({ response }: Exchange, device: DeviceIdentity, body: Buffer): Promise<void> {
+    return this.#of(device)
+      .telemetry(body)
+      .then(() => this.#answer(response, 200, ""));
+  }
+
+  attributes({ response }: Exchange, device: DeviceIdentity, body: Buffer): Promise<void> {
+    return this.#of(device)
+      .attributes(body)
+      .then(() => this.#answer(response, 200, ""));
+  }
+
+  async readAttributes({ response, query }: Exchange, device: DeviceIdentity): Promise<void> {
+    const client = keysOf(query, "clientKeys");
+    const shared = keysOf(query, "sharedKeys");
+    const all = client === undefined && shared === undefined;
+    const want = { client: client ?? (all ? "all" : "none"), shared: shared ?? (all ? "all" : "none") } as const;
+    const found = await this.#of(device).readAttributes(want, this.#closed);
+    const parts = Object.entries(found).map(([scope, json]) => `"${scope}":${json}`);
+    this.#answer(response, 200, `{${parts.join(",")}}`, "application/json");
+  }
+
+  async rpc({ response }: Exchange, device: DeviceIdentity, body: Buffer): Promise<void> {
+    const requestId = 0;
+    const call = this.#of(device).rpc({ requestId, payload: body, paramsRequired: true }, this.#closed);
+    const reply = call.reply.catch((error) => {
+      if (asFault(error).code === "rpc.timeout") return '{"error":"timeout"}';
+      throw error;
+    });
+    await call.accepted;
+    this.#answer(response, 200, await reply, "application/json");
+  }
+
+  async rpcReply({ response, path }: Exchange, device: DeviceIdentity, body: Buffer): Promise<void> {
+    const id = path[1] ?? "";
+    if (!/^-?\d{1,10}$/.test(id)) return this.#error(response, 400, `Request id is an integer, not ${id.slice(0, 40)}`);
+    await this.#of(device).rpcReply(Number(id), body);
+    this.#answer(response, 200, "");
+  }
+
+  pollUpdates(exchange: Exchange, device: DeviceIdentity): Promise<void> {
+    return this.#poll(exchange, device, "attributes");
+  }
+
+  pollRpc(exchange: Exchange, device: DeviceIdentity): Promise<void> {
+    return this.#poll(exchange, device, "rpc");
+  }
+
+  async #poll(
+    { request, response, query }: Exchange,
+    device: DeviceIdentity,
+    what: "attributes" | "rpc",
+  ): Promise<void> {
+    const asked = Number(query.get("timeout") ?? 0);
+    const wait = Number.isFinite(asked) && asked > 0 ? Math.min(asked, this.#config.longestPoll) : this.#config.poll;
+    const poll = new LongPoll(this.#deps, { device, what, peer: request.socket.remoteAddress ?? "" });
+    const outcome = await poll.run({
+      waitMs: wait,
+      gone: (run) => response.once("close", run),
+      stop: this.#closed.signal,
+    });
+    if (outcome.status === 200) this.#answer(response, 200, outcome.body, "application/json");
+    else this.#answer(response, outcome.status, outcome.body, "text/plain;charset=UTF-8");
+  }
+
+  #of(device: DeviceIdentity): Uplinks {
+    let uplinks = this.#uplinks.get(device);
+    if (uplinks === undefined) {
+      uplinks = this.#deps.sessions.visit(device);
+      this.#uplinks.set(device, uplinks);
+    }
+    return uplinks;
+  }
+
+  #refuseBody(response: ServerResponse, fault: Fault): void {
+    if (fault.code !== "http.body-too-large") return this.#answer(response, 503, "");
+    response.setHeader("connection", "close");
+    this.#answer(response, 413, JSON.stringify(fault.message), "application/json");
+  }
+
+  /** Bad documents are 500 with the reason, everything else 500 without (device-api 3.3). */
+  #failed(response: ServerResponse, error: unknown): void {
+    const fault = asFault(error);
+    if (fault.code === "device.payload") return this.#answer(response, 500, fault.message, "text/plain;charset=UTF-8");
+    if (fault.kind === "internal") this.#deps.log.error("request of a device failed", { error });
+    this.#answer(response, fault.retryable ? 503 : 500, "");
+  }
+
+  #error(response: ServerResponse, status: number, message: string): void {
+    const body = JSON.stringify({ status, message, errorCode: 2, timestamp: this.#deps.world.now() });
+    this.#answer(response, status, body, "application/json");
+  }
+
+  #answer(response: ServerResponse, status: number, body: string, type?: string): void {
+    if (response.headersSent || response.destroyed) return;
+    this.#counted(status);
+    if (body === "") response.writeHead(status, { "content-length": 0 });
+    else response.writeHead(status, { "content-type": type, "content-length": Buffer.byteLength(body) });
+    response.end(body);
+  }
+}
+
+type Run = (this: DeviceHttp, exchange: Exchange, device: DeviceIdentity, body: Buffer) => Promise<void> | void;
+const none = Buffer.alloc(0);
+const { telemetry, attributes, readAttributes, rpc, rpcReply, pollUpdates, pollRpc } = DeviceHttp.prototype;
+/** device-api 3.2; null-prototype, since the path comes from outside. */
+const routes: Readonly<Record<string, Readonly<Record<string, Run>>>> = Object.assign(Object.create(null), {
+  telemetry: { POST: telemetry },
+  attributes: { POST: attributes, GET: readAttributes },
+  "attributes/updates": { GET: pollUpdates },
+  rpc: { POST: rpc, GET: pollRpc },
+  "rpc/*": { POST: rpcReply },
+});
+
+function exchangeOf(request: IncomingMessage, response: ServerResponse): Exchange | undefined {
+  const url = request.url ?? "";
+  const mark = url.indexOf("?");
+  const path = (mark < 0 ? url : url.slice(0, mark)).slice(base.length).replace(/\/$/, "");
+  const [token = "", ...rest] = path.split("/");
+  if (token === "" || rest.length === 0) return undefined;
+  const query = mark < 0 ? noQuery : new URLSearchParams(url.slice(mark + 1));
+  return { request, response, token: decoded(token), path: rest, query };
+}
+
+const noQuery = new URLSearchParams();
+
+function decoded(text: string): string {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // Not an encoding: then the text is the token as it stands.
+    return text;
+  }
+}
+
+function keysOf(query: URLSearchParams, name: string): readonly string[] | undefined {
+  const text = query.get(name);
+  return text === null || text === "" ? undefined : text.split(",");
+}

@@ -1,0 +1,35 @@
+import { Bytes, Duration, definePlugin, HttpListener, Log, Sessions, Type, World } from "@heddle/plugin-sdk";
+import { DeviceHttp } from "./device-http.ts";
+
+export default definePlugin({
+  name: "@heddle/transport-http",
+  sdk: "^1.0",
+  summary: "The device API over HTTP.",
+  stability: "beta",
+  config: Type.Object(
+    {
+      maxBody: Bytes({ default: "50MB", description: "Largest body of telemetry and attributes." }),
+      maxRpcBody: Bytes({ default: "64KB", description: "Largest body of calls and answers." }),
+      pendingBytes: Bytes({
+        default: "64MB",
+        description: "Bodies of all requests in progress; beyond it requests get 503.",
+      }),
+      poll: Duration({ default: "60s", description: "How long a long poll waits that does not say." }),
+      longestPoll: Duration({ default: "5m", description: "How long a long poll may wait." }),
+    },
+    { additionalProperties: false },
+  ),
+  requires: { world: World, log: Log, http: HttpListener, sessions: Sessions },
+  metrics: { answers: { kind: "counter", unit: "answers", help: "Answers by status.", labels: ["status"] } },
+  register({ container, config, deps, metrics }) {
+    container.register(DeviceHttp, {
+      useFactory: () => new DeviceHttp(config, deps, (status) => metrics.answers.record(1, { status: String(status) })),
+    });
+  },
+  async start({ container }) {
+    container.resolve(DeviceHttp).start();
+  },
+  async stop({ container }) {
+    container.resolve(DeviceHttp).stop();
+  },
+});
