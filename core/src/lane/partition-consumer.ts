@@ -85,7 +85,10 @@ export class PartitionConsumer {
 
   async #process(batch: ReadBatch): Promise<void> {
     const run = new BatchRun(this.#options, batch.records, this.#stop.signal, this.#abort.signal);
+    const giveUp = () => run.giveUp();
+    this.#abort.signal.addEventListener("abort", giveUp, { once: true });
     await run.finished;
+    this.#abort.signal.removeEventListener("abort", giveUp);
     if (!this.#options.mayAct() || this.#abort.signal.aborted) return;
     await batch.settle(run.prefix, { signal: this.#abort.signal });
   }
@@ -120,10 +123,14 @@ class BatchRun {
     this.finished = new Promise((resolve) => {
       this.#finish = resolve;
     });
-    abort.addEventListener("abort", () => this.#finish(), { once: true });
     this.#open = 1;
     for (let i = 0; i < records.length; i++) this.#offer(i);
     this.#close();
+  }
+
+  /** The handlers in progress may never end: nobody waits for them any more. */
+  giveUp(): void {
+    this.#finish();
   }
 
   /** How many records from the first are finished without a gap. */

@@ -58,7 +58,9 @@ export function readBody(
   });
   request.on("end", () => end(undefined, chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
   // A request that is cut off has nobody left to answer.
-  request.on("close", () => end(new Fault("unavailable", "http.cut", "the request ended early"), none));
+  request.on("close", () => {
+    if (!ended) end(new Fault("unavailable", "http.cut", "the request ended early"), none);
+  });
 }
 
 const none = Buffer.alloc(0);
