@@ -16,6 +16,7 @@ import { Ownership } from "./cluster/ownership.ts";
 import { DurableLanes } from "./lane/lanes.ts";
 import { wireVersion } from "./remote/frame.ts";
 import { Router } from "./remote/router.ts";
+import { sharedAbort } from "./shared-abort.ts";
 import { sleepOn } from "./world/system-world.ts";
 
 const rejoinMs = 500;
@@ -41,7 +42,7 @@ export class Kernel {
   readonly router: Router;
   readonly cluster: Cluster;
   readonly #options: KernelOptions;
-  readonly #closed = new AbortController();
+  readonly #closed = sharedAbort();
   #membership: Membership | undefined;
   #incarnation = "";
   #following: Promise<void> = Promise.resolve();

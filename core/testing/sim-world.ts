@@ -112,7 +112,7 @@ export class Simulation {
   }
 }
 
-const before = (a: Event, b: Event) => a.at - b.at || a.tie - b.tie || a.order - b.order;
+const before = (a: Event, b: Event) => (a.at - b.at || a.tie - b.tie || a.order - b.order) < 0;
 
 /** Lets everything that was resolved run, however long its chain of promises. */
 function microtasks(): Promise<void> {

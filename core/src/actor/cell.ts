@@ -1,4 +1,5 @@
 import { type ActorKind, asFault, Fault, type PassivateReason, type Turn, type World } from "@heddle/plugin-sdk";
+import { sharedAbort } from "../shared-abort.ts";
 import { type Envelope, Mailbox } from "./mailbox.ts";
 
 /** Turns a cell takes from its mailbox before it lets the event loop breathe. */
@@ -53,7 +54,7 @@ export class Cell {
   #parent: Cell | undefined;
   #state: State = "sleeping";
   #handlers: Handlers | undefined;
-  #abort = new AbortController();
+  #abort = sharedAbort();
   #running = 0;
   #scheduled = false;
   #failures: number[] = [];
@@ -120,7 +121,7 @@ export class Cell {
 
   async #start(): Promise<void> {
     this.#state = "activating";
-    this.#abort = new AbortController();
+    this.#abort = sharedAbort();
     try {
       await this.#host.admitted(this.kind, this.key, this.#abort.signal);
       const parent = this.#host.parentOf(this.kind, this.key);

@@ -1,5 +1,6 @@
 import { Fault, type Log, type Member, type Membership, type View, type World } from "@heddle/plugin-sdk";
 import type { Placement } from "../actor/actors.ts";
+import { sharedAbort } from "../shared-abort.ts";
 import { murmur3 } from "./hash.ts";
 import { assign } from "./ring.ts";
 
@@ -49,7 +50,7 @@ export class Ownership implements Placement {
   #drained = 0;
   #mayAct = false;
   #converging: Promise<void> = Promise.resolve();
-  #closed = new AbortController();
+  #closed = sharedAbort();
 
   constructor({ world, log, self, partitions, barrier }: OwnershipOptions) {
     this.#world = world;
@@ -79,7 +80,7 @@ export class Ownership implements Placement {
 
   /** True when this node serves everything that the newest view gives it. */
   get settled(): boolean {
-    if (!this.mayAct || this.#drained !== this.#view.epoch) return false;
+    if (!this.mayAct || this.#view.members.length === 0 || this.#drained !== this.#view.epoch) return false;
     return this.#owners.every((owner, partition) => (owner === this.self) === this.#serving.has(partition));
   }
 

@@ -11,6 +11,7 @@ import {
   type World,
 } from "@heddle/plugin-sdk";
 import type { Ownership, PartitionDuty } from "../cluster/ownership.ts";
+import { sharedAbort } from "../shared-abort.ts";
 import { Outbox } from "./outbox.ts";
 import { type ConsumerCounters, PartitionConsumer } from "./partition-consumer.ts";
 
@@ -43,7 +44,7 @@ export class DurableLanes implements Lanes, PartitionDuty {
   readonly #outboxes = new Map<string, Outbox>();
   readonly #subscriptions = new Set<Subscription>();
   readonly #topics = new Map<string, Promise<void>>();
-  readonly #closed = new AbortController();
+  readonly #closed = sharedAbort();
 
   constructor(options: DurableLanesOptions) {
     this.#options = options;

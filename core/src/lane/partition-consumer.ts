@@ -12,6 +12,7 @@ import {
   type ReadBatch,
   type World,
 } from "@heddle/plugin-sdk";
+import { sharedAbort } from "../shared-abort.ts";
 import { sleepOn } from "../world/system-world.ts";
 
 /** Records of a partition that are read, and so may be in progress, at once. */
@@ -44,8 +45,8 @@ export interface ConsumerCounters {
  */
 export class PartitionConsumer {
   readonly #options: ConsumerOptions;
-  readonly #stop = new AbortController();
-  readonly #abort = new AbortController();
+  readonly #stop = sharedAbort();
+  readonly #abort = sharedAbort();
   readonly #done: Promise<void>;
 
   constructor(options: ConsumerOptions) {

@@ -48,14 +48,12 @@ export function collectKernelMetrics(metrics: MetricRegistry, kernel: Kernel): v
     "heddle_lane_consumed_records_total",
     "Records handled, repeated and given up, by lane and group.",
     () =>
-      lanes
-        .counters()
-        .consumed.flatMap(({ lane, group, counters }) =>
-          (["handled", "retried", "skipped"] as const).map((event) => ({
-            labels: { lane, group, event },
-            value: counters[event],
-          })),
-        ),
+      lanes.counters().consumed.flatMap(({ lane, group, counters }) =>
+        (["handled", "retried", "skipped"] as const).map((event) => ({
+          labels: { lane, group, event },
+          value: counters[event],
+        })),
+      ),
   );
   metrics.gauge("heddle_lane_in_progress_records", "Records whose handlers run.", () =>
     lanes
