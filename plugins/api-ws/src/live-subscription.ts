@@ -1,0 +1,91 @@
+import type { Feed, FeedUpdate } from "@heddle/plugin-sdk";
+import type { Shown } from "./answers.ts";
+
+/** Updates that wait while the first values are read. */
+const mostHeld = 10_000;
+
+export interface LiveOptions {
+  /** Series: a point older than the last one sent of its key is not news (websocket 3.4). */
+  readonly newestOnly: boolean;
+  send(points: readonly Shown[]): void;
+  /** Current values, after updates may have been lost. */
+  read(): Promise<readonly Shown[]>;
+  failed(error: unknown): void;
+}
+
+/**
+ * The live part of a subscription. It is told before the first values are read, so nothing falls between; what arrives
+ * meanwhile is held and sent after them.
+ */
+export class LiveSubscription {
+  readonly #options: LiveOptions;
+  readonly #sent = new Map<string, number>();
+  #held: FeedUpdate[] | undefined = [];
+  #feed: Feed | undefined;
+  #closed = false;
+
+  constructor(options: LiveOptions) {
+    this.#options = options;
+  }
+
+  attach(feed: Feed): void {
+    this.#feed = feed;
+    if (this.#closed) this.#drop(feed);
+  }
+
+  /** The first answer; live updates follow it. */
+  begin(points: readonly Shown[]): void {
+    if (this.#closed) return;
+    for (const { key, ts, value } of points)
+      if (value !== null) this.#sent.set(key, Math.max(ts, this.#sent.get(key) ?? ts));
+    this.#options.send(points);
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const update of held) this.#news(update, true);
+  }
+
+  deliver(update: FeedUpdate): void {
+    if (this.#closed) return;
+    if (this.#held === undefined) this.#news(update, false);
+    else if (this.#held.length < mostHeld) this.#held.push(update);
+  }
+
+  /** `again`: may be part of the first answer already, so only what is newer is news. */
+  #news({ changes }: FeedUpdate, again: boolean): void {
+    const points = changes.filter(({ key, ts, value }) => {
+      if (value === null || (!this.#options.newestOnly && !again)) return true;
+      const sent = this.#sent.get(key) ?? Number.NEGATIVE_INFINITY;
+      return again ? ts > sent : ts >= sent;
+    });
+    if (points.length === 0) return;
+    for (const { key, ts, value } of points) {
+      if (value === null) this.#sent.delete(key);
+      else this.#sent.set(key, ts);
+    }
+    this.#options.send(points.map(({ key, ts, value }) => ({ key, ts: value === null ? 0 : ts, value: value ?? "" })));
+  }
+
+  resync(): void {
+    if (this.#closed || this.#held !== undefined) return;
+    this.#options.read().then(
+      (points) => {
+        const missed = points.filter(
+          ({ key, ts, value }) => value !== null && ts > (this.#sent.get(key) ?? Number.NEGATIVE_INFINITY),
+        );
+        if (missed.length === 0 || this.#closed) return;
+        for (const { key, ts } of missed) this.#sent.set(key, ts);
+        this.#options.send(missed);
+      },
+      (error) => this.#options.failed(error),
+    );
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#feed !== undefined) this.#drop(this.#feed);
+  }
+
+  #drop(feed: Feed): void {
+    feed[Symbol.asyncDispose]().then(undefined, (error) => this.#options.failed(error));
+  }
+}
