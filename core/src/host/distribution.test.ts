@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: manifests are written with them
 import { capability, definePlugin, type Plugin, Type } from "@heddle/plugin-sdk";
 import { expect, it } from "vitest";
 import { problemText } from "../manifest/problems.ts";

@@ -1,4 +1,3 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: manifests are written with them
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { folder } from "../host/test-distribution.ts";

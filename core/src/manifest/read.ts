@@ -23,7 +23,7 @@ export function readManifest(manifest: string | object, cwd: string, problems: P
   if (typeof manifest === "string") return readLayers(resolve(cwd, manifest), [], { at: undefined, problems });
   const at: Origin = { source: "(manifest object)", dir: cwd };
   const own = fromObject(manifest, at);
-  if (own.kind === "map") return withBase(own, [], problems);
+  if (own.kind === "map") return withExtended(own, [], problems);
   problems.add({ at, path: "", message: "a manifest must be an object" });
   return { tree: emptyMap(at), files: [] };
 }
@@ -52,10 +52,10 @@ function readLayers(file: string, chain: readonly string[], asked: Asked): ReadM
     return nothing;
   }
   const own = parse(text, file, problems);
-  return own === undefined ? nothing : withBase(own, [...chain, file], problems);
+  return own === undefined ? nothing : withExtended(own, [...chain, file], problems);
 }
 
-function withBase(own: MapNode, chain: readonly string[], problems: Problems): ReadManifest {
+function withExtended(own: MapNode, chain: readonly string[], problems: Problems): ReadManifest {
   const named = nodeAt(own, ["extends"]);
   const file = chain.at(-1);
   const files = file === undefined ? [] : [file];

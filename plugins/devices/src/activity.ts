@@ -55,7 +55,7 @@ export class Activity {
     this.#lastDisconnect = time("lastDisconnectTime");
     this.#lastActivity = time("lastActivityTime");
     this.#alarm = time("inactivityAlarmTime");
-    this.#setTimeout(stored.get("inactivityTimeout"));
+    this.#timeoutFrom(stored.get("inactivityTimeout"));
     this.#plan();
   }
 
@@ -95,7 +95,7 @@ export class Activity {
 
   /** A user changed `inactivityTimeout`; undefined when it was removed. */
   timeoutChanged(value: Value | undefined): void {
-    this.#setTimeout(value);
+    this.#timeoutFrom(value);
     const { world } = this.#options;
     if (!this.#active && this.#lastActivity > 0 && world.now() < this.#lastActivity + this.#timeoutMs) {
       this.#active = true;
@@ -110,7 +110,7 @@ export class Activity {
     this.#check?.[Symbol.dispose]();
   }
 
-  #setTimeout(value: Value | undefined): void {
+  #timeoutFrom(value: Value | undefined): void {
     const ms = value === undefined ? 0 : (numberOf(value) ?? 0);
     this.#timeoutMs = ms > 0 ? ms : this.#options.defaultTimeoutMs;
   }
