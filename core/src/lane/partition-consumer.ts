@@ -18,6 +18,7 @@ import { sleepOn } from "../world/system-world.ts";
 /** Records of a partition that are read, and so may be in progress, at once. */
 const batchRecords = 2048;
 const readRetryMs = 1_000;
+const longestPauseMs = 10_000;
 
 export interface ConsumerOptions {
   readonly world: World;
@@ -189,13 +190,16 @@ class BatchRun {
     const { lane, counters, world } = this.#options;
     if (this.#abort.aborted) return this.#end(index, state, false);
     const fault = asFault(error);
-    if (attempt >= lane.retry.attempts || fault.kind === "invalid") {
+    // What is out of order will be in order again: such records wait, however long, and hold what is behind them.
+    const waits = fault.retryable;
+    if (!waits && (attempt >= lane.retry.attempts || fault.kind === "invalid")) {
       void this.#exhausted(index, state, fault);
       return;
     }
     if (this.#stop.aborted) return this.#end(index, state, false);
     counters.retried++;
-    world.timer(fault.retryAfterMs ?? lane.retry.backoffMs, () => {
+    const pause = Math.min(lane.retry.backoffMs * 2 ** Math.min(attempt - 1, 10), longestPauseMs);
+    world.timer(fault.retryAfterMs ?? pause, () => {
       if (this.#stop.aborted) this.#end(index, state, false);
       else this.#start(index, state, attempt + 1);
     });

@@ -8,7 +8,11 @@ export interface LaneSpec {
   readonly name: string;
   /** Records older than this may be dropped, read or not. */
   readonly retainMs: number;
-  /** Attempts in all, and the pause before each repeat. */
+  /**
+   * Attempts in all, and the pause before the first repeat; it doubles up to ten seconds. A fault that says that it will
+   * pass (`unavailable`, `exhausted`) uses up no attempt: the record waits until it has passed. An `invalid` one is not
+   * repeated at all.
+   */
   readonly retry: { readonly attempts: number; readonly backoffMs: number };
   /** What happens to a record whose attempts are used up. `deadLetter` publishes it to `<name>-dead`. */
   readonly exhausted: "skip" | "deadLetter";
