@@ -11,7 +11,10 @@ const folders = ["core", "plugin-sdk", "plugins", "distributions", "test"];
 const leastModules = 300;
 
 interface Report {
-  readonly summary: { readonly totalCruised: number; readonly violations: readonly { readonly rule: { readonly name: string }; readonly from: string }[] };
+  readonly summary: {
+    readonly totalCruised: number;
+    readonly violations: readonly { readonly rule: { readonly name: string }; readonly from: string }[];
+  };
 }
 
 function cruise(cwd: string): Report {
@@ -29,7 +32,8 @@ afterEach(() => {
 /** A tree of the same shape with the given files. */
 function plant(files: Readonly<Record<string, string>>): string {
   planted = mkdtempSync(join(tmpdir(), "heddle-rules-"));
-  for (const name of [".dependency-cruiser.cjs", "tsconfig.json", "package.json"]) cpSync(join(root, name), join(planted, name));
+  for (const name of [".dependency-cruiser.cjs", "tsconfig.json", "package.json"])
+    cpSync(join(root, name), join(planted, name));
   for (const folder of folders) mkdirSync(join(planted, folder));
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(planted, path)), { recursive: true });

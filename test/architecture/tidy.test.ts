@@ -4,17 +4,32 @@ import { join, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 
 const root = resolve(import.meta.dirname, "../..");
-const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root, encoding: "utf8" })
+const files = execFileSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
+  cwd: root,
+  encoding: "utf8",
+})
   .split("\n")
   .filter((file) => file.endsWith(".ts") && !file.endsWith(".d.ts"));
 const text = (file: string) => readFileSync(join(root, file), "utf8");
-const isProduction = (file: string) => /^(core|plugin-sdk|plugins)\//.test(file) && !/\.test\.ts$|\/testing\/|\/bench\//.test(file);
+const isProduction = (file: string) =>
+  /^(core|plugin-sdk|plugins)\//.test(file) && !/\.test\.ts$|\/testing\/|\/bench\//.test(file);
 
 describe("the sources", () => {
   it("lie in the folders of the design, and nowhere else", () => {
-    const top = execFileSync("git", ["ls-tree", "--name-only", "HEAD"], { cwd: root, encoding: "utf8" }).trim().split("\n");
+    const top = execFileSync("git", ["ls-tree", "--name-only", "HEAD"], { cwd: root, encoding: "utf8" })
+      .trim()
+      .split("\n");
     const folders = ["core", "distributions", "docs", "plugin-sdk", "plugins", "test"];
-    const own = ["LICENSE", "README.md", "biome.json", "package-lock.json", "package.json", "tsconfig.json", "tsconfig.build.json", "vitest.config.ts"];
+    const own = [
+      "LICENSE",
+      "README.md",
+      "biome.json",
+      "package-lock.json",
+      "package.json",
+      "tsconfig.json",
+      "tsconfig.build.json",
+      "vitest.config.ts",
+    ];
     expect(top.filter((name) => !name.startsWith(".") && !folders.includes(name) && !own.includes(name))).toEqual([]);
   });
 
