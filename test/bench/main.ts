@@ -1,0 +1,44 @@
+import { cpus } from "node:os";
+import {
+  connectionMemory,
+  cpuPerMessage,
+  highestRate,
+  httpRate,
+  liveLatency,
+  preparedServer,
+  type Row,
+  rpcLatency,
+  startTime,
+} from "./scenarios.ts";
+
+/** `npm run bench [name…]`: ratios and rates of one run on one machine, as a table. */
+const wanted = new Set(process.argv.slice(2));
+const runs = (name: string) => wanted.size === 0 || wanted.has(name);
+const rows: Row[] = [];
+const report = (row: Row) => {
+  rows.push(row);
+  process.stderr.write(`${row.what}: ${row.measured}\n`);
+};
+
+if (runs("start")) await startTime(report);
+if (["cpu", "rate", "live", "rpc", "http"].some(runs)) {
+  const at = await preparedServer(1_000);
+  try {
+    if (runs("rpc")) await rpcLatency(at, report);
+    if (runs("live")) for (const rate of [1_000, 5_000]) await liveLatency(at, rate, report);
+    if (runs("http")) await httpRate(at, report);
+    if (runs("cpu")) await cpuPerMessage(at, report);
+    if (runs("rate")) await highestRate(at, report);
+  } finally {
+    await at.server[Symbol.asyncDispose]();
+  }
+}
+if (runs("memory")) await connectionMemory(report);
+
+const width = (pick: (row: Row) => string) => Math.max(...rows.map((row) => pick(row).length));
+const [what, measured] = [width((row) => row.what), width((row) => row.measured)];
+process.stdout.write(
+  `\n${cpus().length} cores, ${cpus()[0]?.model ?? ""}, Node ${process.version}; npm run bench ${[...wanted].join(" ")}\n\n`,
+);
+for (const row of rows)
+  process.stdout.write(`${row.what.padEnd(what)}  ${row.measured.padEnd(measured)}  ${row.goal}\n`);

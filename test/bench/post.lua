@@ -1,0 +1,2 @@
+wrk.method = "POST"
+wrk.body = '{"temperature":25.5,"humidity":41,"on":true}'

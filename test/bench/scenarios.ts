@@ -1,0 +1,229 @@
+import { statSync } from "node:fs";
+import { connect as connectTcp } from "node:net";
+import { join } from "node:path";
+import mqtt, { type MqttClient } from "mqtt";
+import { Live } from "../e2e/live.ts";
+import { onPath } from "../e2e/on-path.ts";
+import { RestClient } from "../e2e/rest-client.ts";
+import { Server } from "../e2e/server.ts";
+import { load, output, pause, percentile, rss, withMosquitto } from "./tools.ts";
+
+/** One line of the table. */
+export interface Row {
+  readonly what: string;
+  readonly measured: string;
+  readonly goal: string;
+}
+export type Report = (row: Row) => void;
+
+const seconds = Number(process.env["BENCH_SECONDS"] ?? 8);
+const fixed = (value: number, digits = 1) => value.toFixed(digits);
+
+/** A server with the devices that the load generator signs in as. */
+export async function preparedServer(devices: number): Promise<{ server: Server; rest: RestClient }> {
+  const server = await Server.start();
+  const rest = await RestClient.signIn(server.http);
+  for (let from = 0; from < devices; from += 20) {
+    const some = Array.from({ length: Math.min(20, devices - from) }, (_, i) => from + i);
+    await Promise.all(
+      some.map(async (i) => {
+        const token = `DW${String(i).padStart(8, "0")}`;
+        const { status, body } = await rest.call("POST", `/api/device?accessToken=${token}`, {
+          name: `bench ${token}`,
+        });
+        if (status !== 200) throw new Error(`device ${token}: ${status} ${JSON.stringify(body)}`);
+      }),
+    );
+  }
+  return { server, rest };
+}
+
+export async function startTime(report: Report): Promise<void> {
+  const first = await Server.start();
+  await pause(3_000);
+  report({
+    what: "start from source, empty data folder",
+    measured: `${fixed(first.ready.startedInMs / 1_000, 2)} s`,
+    goal: "≤ 2 s",
+  });
+  report({
+    what: "resident memory, idle",
+    measured: `${fixed(rss(first.process.pid ?? 0) / 2 ** 20)} MB`,
+    goal: "≤ 150 MB",
+  });
+  await first[Symbol.asyncDispose]();
+}
+
+/** CPU of one durable message beside Debian's broker, in one run. */
+export async function cpuPerMessage(at: { server: Server }, report: Report): Promise<void> {
+  const { server } = at;
+  const target = { port: server.port("MQTT"), pid: server.process.pid ?? 0, connections: 1_000, window: 1, seconds };
+  await load({ ...target, seconds: 3 });
+  const broker = await withMosquitto((there) => load({ ...target, ...there }));
+  const ours = await load(target);
+  report({
+    what: "CPU per QoS 1 message, 1,000 connections, one at a time",
+    measured: `${fixed(ours.cpuMicros)} µs`,
+    goal: "≤ 50 µs",
+  });
+  const ratio = `${fixed(ours.cpuMicros / broker.cpuMicros)} × (mosquitto ${fixed(broker.cpuMicros)} µs)`;
+  report({ what: "  against mosquitto, nothing stored there", measured: ratio, goal: "≤ 4 ×" });
+}
+
+export async function highestRate(at: { server: Server; rest: RestClient }, report: Report): Promise<void> {
+  const { server } = at;
+  const sizeBefore = storedBytes(server);
+  const result = await load({
+    port: server.port("MQTT"),
+    pid: server.process.pid ?? 0,
+    connections: 200,
+    window: 10,
+    seconds,
+  });
+  report({
+    what: "durable rate, 200 connections, window 10, 3 keys",
+    measured: `${Math.round(result.perSecond)} msg/s`,
+    goal: "≥ 45,000",
+  });
+  const p = `p50 ${fixed(result.ackP50Ms)}, p99 ${fixed(result.ackP99Ms)} ms`;
+  report({ what: "  acknowledgement", measured: p, goal: "p99 < 100 ms" });
+  report({ what: "  sent and not acknowledged", measured: String(result.messages - result.acknowledged), goal: "0" });
+  report({ what: "  CPU per message", measured: `${fixed(result.cpuMicros)} µs`, goal: "" });
+  await drained(server);
+  const grown = storedBytes(server) - sizeBefore;
+  report({
+    what: "bytes per point at rest (same timestamp in the load)",
+    measured: fixed(grown / (result.messages * 3), 2),
+    goal: "≤ 16",
+  });
+}
+
+/** Until the rule engine has worked off what the load left. */
+async function drained(server: Server): Promise<void> {
+  for (let i = 0; i < 120; i++) {
+    const text = await (await fetch(`${server.http}/metrics`)).text();
+    const value = (name: string) =>
+      Number(new RegExp(`^${name}\\{[^}]*rule-engine[^}]*\\} (\\d+)`, "m").exec(text)?.[1] ?? 0);
+    const handled = Number(
+      /^heddle_lane_consumed_records_total\{[^}]*rule-engine[^}]*handled[^}]*\} (\d+)/m.exec(text)?.[1] ?? 0,
+    );
+    if (handled >= value("heddle_lane_published_records_total")) return;
+    await pause(500);
+  }
+  throw new Error("the rule engine did not catch up within 60 s");
+}
+
+function storedBytes(server: Server): number {
+  let bytes = 0;
+  for (const name of ["timeseries.db", "timeseries.db-wal"]) {
+    try {
+      bytes += statSync(join(server.dataDir, name)).size;
+    } catch {
+      // A write-ahead log that is not there takes no room.
+    }
+  }
+  return bytes;
+}
+
+/** From publish to the frame on an open WebSocket, of one device, while others load the server. */
+export async function liveLatency(
+  at: { server: Server; rest: RestClient },
+  rate: number,
+  report: Report,
+): Promise<void> {
+  const { server, rest } = at;
+  const id = await rest.deviceId("Test Device A1");
+  const client = await connect(server, "A1_TEST_TOKEN");
+  using live = await Live.watch(server.http, rest.token, id);
+  const background = load({
+    port: server.port("MQTT"),
+    pid: server.process.pid ?? 0,
+    connections: 100,
+    window: 100,
+    seconds: 8,
+    rate,
+  });
+  await pause(1_000);
+  const took: number[] = [];
+  for (let n = 1; n <= 250; n++) {
+    const began = performance.now();
+    client.publish("v1/devices/me/telemetry", `{"probe":${n}}`, { qos: 1 });
+    await live.next(({ data }) => data?.probe?.[0]?.[1] === String(n), 5_000);
+    took.push(performance.now() - began);
+    await pause(15);
+  }
+  const { perSecond } = await background;
+  client.end(true);
+  const goal = rate <= 1_000 ? "p99 ≤ 50 ms" : "p99 ≤ 100 ms";
+  const measured = `p50 ${fixed(percentile(took, 0.5))}, p99 ${fixed(percentile(took, 0.99))} ms`;
+  report({ what: `publish → WebSocket at ${Math.round(perSecond)} msg/s`, measured, goal });
+}
+
+export async function rpcLatency(at: { server: Server; rest: RestClient }, report: Report): Promise<void> {
+  const { server, rest } = at;
+  const id = await rest.deviceId("Test Device A2");
+  const client = await connect(server, "A2_TEST_TOKEN");
+  await client.subscribeAsync("v1/devices/me/rpc/request/+", { qos: 1 });
+  client.on("message", (topic) => void client.publish(topic.replace("request", "response"), "{}", { qos: 1 }));
+  const took: number[] = [];
+  for (let n = 0; n < 300; n++) {
+    const began = performance.now();
+    const { status } = await rest.call("POST", `/api/rpc/twoway/${id}`, { method: "m", params: {}, timeout: 5_000 });
+    if (status !== 200) throw new Error(`rpc: ${status}`);
+    took.push(performance.now() - began);
+  }
+  client.end(true);
+  const measured = `p50 ${fixed(percentile(took, 0.5))}, p99 ${fixed(percentile(took, 0.99))} ms`;
+  report({ what: "two-way RPC through REST", measured, goal: "p99 ≤ 10 ms" });
+}
+
+export async function httpRate(at: { server: Server }, report: Report): Promise<void> {
+  const wrk = onPath("wrk");
+  if (wrk === undefined) throw new Error("wrk is not installed");
+  const script = join(import.meta.dirname, "post.lua");
+  const url = `${at.server.http}/api/v1/A3_TEST_TOKEN/telemetry`;
+  const out = await output(wrk, ["-t1", "-c50", `-d${seconds}s`, "-s", script, url]);
+  const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(out)?.[1]);
+  const refused = /Non-2xx.*?(\d+)/.exec(out)?.[1] ?? "0";
+  report({
+    what: "HTTP telemetry, 50 connections, durable",
+    measured: `${Math.round(rate)} posts/s (${refused} refused)`,
+    goal: "≥ 8,000",
+  });
+}
+
+export async function connectionMemory(report: Report): Promise<void> {
+  const { server } = await preparedServer(1_000);
+  const pid = server.process.pid ?? 0;
+  await pause(2_000);
+  const before = rss(pid);
+  const sockets = await Promise.all(
+    Array.from({ length: 1_000 }, (_, i) => idleConnection(server.port("MQTT"), `DW${String(i).padStart(8, "0")}`)),
+  );
+  await pause(2_000);
+  const each = (rss(pid) - before) / sockets.length;
+  report({
+    what: "memory per idle MQTT connection, session and device actor",
+    measured: `${fixed(each / 1024)} KB`,
+    goal: "",
+  });
+  for (const socket of sockets) socket.destroy();
+  await server[Symbol.asyncDispose]();
+}
+
+function idleConnection(port: number, token: string) {
+  const text = (value: string) =>
+    Buffer.concat([Buffer.from([value.length >> 8, value.length & 255]), Buffer.from(value)]);
+  const body = Buffer.concat([text("MQTT"), Buffer.from([4, 0x82, 0, 0]), text(token), text(token)]);
+  return new Promise<ReturnType<typeof connectTcp>>((resolve, reject) => {
+    const socket = connectTcp(port, "127.0.0.1", () =>
+      socket.write(Buffer.concat([Buffer.from([0x10, body.length]), body])),
+    );
+    socket.once("data", (answer) => (answer[3] === 0 ? resolve(socket) : reject(new Error(`refused: ${answer[3]}`))));
+    socket.once("error", reject);
+  });
+}
+
+function connect(server: Server, username: string): Promise<MqttClient> {
+  return mqtt.connectAsync(`mqtt://127.0.0.1:${server.port("MQTT")}`, { username });
+}
