@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 // Workspace packages resolve to their sources through the `source` condition; nothing is built before a test.
 const conditions = ["source", "node", "import", "module", "default"];
 
+const report = process.env["TEST_REPORT"];
+
 export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
@@ -14,6 +16,6 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: "threads",
-    reporters: ["default"],
+    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
   },
 });
