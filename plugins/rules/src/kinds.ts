@@ -114,14 +114,17 @@ export class RuleKinds {
       }
       for (const id of chains.keys()) if (!next.has(id)) await actors.stop(this.chain, `${tenantId}/${id}`);
       chains = next;
+      // Chains and nodes live as long as their tenant: they start with it, not with the first message.
+      for (const { ref } of chains.values()) {
+        void Promise.resolve()
+          .then(() => ref.ask("broken", null, { signal }))
+          .catch(reported);
+      }
     };
     if (tenant !== undefined) await load();
     else log.debug("messages of a tenant that is gone are dropped", { tenantId });
     return {
-      start: () => {
-        for (const { ref } of chains.values())
-          void Promise.resolve(ref.ask("broken", null, { signal })).catch(reported);
-      },
+      start: () => {},
       reload: async () => {
         const [now] = await this.#options.tenants.get([tenantId], { signal });
         if (now === undefined) void actors.stop(this.tenant, tenantId);

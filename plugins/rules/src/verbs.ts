@@ -12,6 +12,7 @@ export interface TenantVerbs {
   process(msg: Msg): Promise<void> | void;
   /** Starts, restarts and stops chains as the store now says. */
   reload(none: null): Promise<void>;
+  /** Wakes the tenant. */
   start(none: null): void;
 }
 
