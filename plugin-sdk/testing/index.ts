@@ -3,6 +3,7 @@ export { boundCase, type CacheKit, type CacheUnderTest, cacheCases, describeCach
 export { type CoordinatorKit, describeClusterCoordinator, type TestedCluster } from "./coordinator.ts";
 export type { Disk, DiskFile } from "./disk.ts";
 export { describeEntityStore, entityStoreCases } from "./entity-store.ts";
+export { FakeSession, FakeSessions } from "./fake-sessions.ts";
 export { describeCases, failingCases, type KitCase, type KitSetup } from "./kit.ts";
 export { MemoryAttributeStore } from "./memory/attribute-store.ts";
 export { MemoryCache } from "./memory/cache.ts";
@@ -13,6 +14,14 @@ export { ModelledDisk } from "./modelled-disk.ts";
 export { describeNeeding } from "./needs.ts";
 export { configOf, describePlugin, type PluginKit } from "./plugin.ts";
 export { describeQueueBackend, type QueueKit, type TestedQueue } from "./queue-backend.ts";
+export { describeRuleNode, exampleMsg, type RuleNodeExample, type RuleNodeKit, ruleNodeCases } from "./rule-node.ts";
 export type { StoreKit, StoreUnderTest } from "./store-kit.ts";
 export { describeTimeseriesStore, timeseriesStoreCases } from "./timeseries-store.ts";
+export {
+  describeTransport,
+  type TransportClient,
+  type TransportKit,
+  transportCases,
+  transportSetup,
+} from "./transport.ts";
 export { realWorld, type SteppedWorld, seededRandom, silentLog, steppedWorld } from "./world.ts";

@@ -2,12 +2,12 @@ import { Double, Json, type Plain, valueJson } from "./plain.ts";
 
 /**
  * Strict JSON whose numbers keep their type: `25.0` reads as `Double`, integers beyond 2^53 as bigint. Everything else
- * reads as `JSON.parse` does. Throws `SyntaxError`.
+ * reads as `JSON.parse` does. `read` turns the source text of a number that needs care into its value. Throws `SyntaxError`.
  */
-export function readTypedJson(text: string): Plain {
+export function readTypedJson(text: string, read: (number: string) => Plain = typedNumber): Plain {
   if (!needsTyping(text)) return JSON.parse(text) as Plain;
   // The source text of numbers is not offered to revivers on Node 20: wrap the ones that need care as tagged strings first.
-  return JSON.parse(tagNumbers(text), revive) as Plain;
+  return JSON.parse(tagNumbers(text), (_key, value) => revive(value, read)) as Plain;
 }
 
 /** True when some number's text says more than its double: a trailing `.0`, an exponent, or more than 15 digits. */
@@ -31,10 +31,10 @@ function tagNumbers(text: string): string {
   });
 }
 
-function revive(_key: string, value: unknown): unknown {
+function revive(value: unknown, read: (number: string) => Plain): unknown {
   if (typeof value !== "string" || value.charCodeAt(0) !== 1) return value;
   const text = value.slice(1);
-  return text.charCodeAt(0) === 1 ? text : typedNumber(text);
+  return text.charCodeAt(0) === 1 ? text : read(text);
 }
 
 const maxLong = 2n ** 63n - 1n;

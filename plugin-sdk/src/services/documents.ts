@@ -1,4 +1,5 @@
 import type { CollectionSpec } from "../spi/entities.ts";
+import type { Authority } from "./identity.ts";
 
 /**
  * The documents that more than one domain plugin reads. Ids are UUID texts; `null` stands for "none" (the API writes
@@ -129,6 +130,74 @@ export const tenantCollection: CollectionSpec<TenantDocument> = {
   name: "tenant",
   id: "id",
   indexes: [["createdTime"], ["title"], ["tenantProfileId"]],
+};
+
+/** Written by `identity`. */
+export interface TenantProfileDocument {
+  readonly id: string;
+  readonly createdTime: number;
+  readonly name: string;
+  readonly description: string | null;
+  readonly isolatedTbRuleEngine: boolean;
+  readonly default: boolean;
+  readonly profileData: Readonly<Record<string, unknown>>;
+}
+export const tenantProfileCollection: CollectionSpec<TenantProfileDocument> = {
+  name: "tenant-profile",
+  id: "id",
+  indexes: [["name"], ["default"]],
+  unique: [["name"]],
+};
+
+/** Written by `identity`. */
+export interface CustomerDocument {
+  readonly id: string;
+  readonly tenantId: string;
+  readonly createdTime: number;
+  readonly title: string;
+  readonly country: string | null;
+  readonly state: string | null;
+  readonly city: string | null;
+  readonly address: string | null;
+  readonly address2: string | null;
+  readonly zip: string | null;
+  readonly phone: string | null;
+  readonly email: string | null;
+  readonly externalId: string | null;
+  readonly additionalInfo: Readonly<Record<string, unknown>> | null;
+}
+export const customerCollection: CollectionSpec<CustomerDocument> = {
+  name: "customer",
+  id: "id",
+  indexes: [
+    ["tenantId", "createdTime"],
+    ["tenantId", "title"],
+  ],
+  unique: [
+    ["tenantId", "title"],
+    ["tenantId", "externalId"],
+  ],
+};
+
+/** Written by `identity`; its secrets are kept elsewhere. */
+export interface UserDocument {
+  readonly id: string;
+  /** `nullId` for a system administrator. */
+  readonly tenantId: string;
+  readonly customerId: string | null;
+  readonly createdTime: number;
+  readonly email: string;
+  readonly authority: Authority;
+  readonly firstName: string | null;
+  readonly lastName: string | null;
+  readonly phone: string | null;
+  readonly additionalInfo: Readonly<Record<string, unknown>> | null;
+}
+export const userCollection: CollectionSpec<UserDocument> = {
+  name: "user",
+  id: "id",
+  indexes: [["tenantId", "authority"], ["tenantId", "customerId"], ["email"]],
+  unique: [["email"]],
 };
 
 /** Written by `rules`. */
