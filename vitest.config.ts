@@ -13,6 +13,8 @@ export default defineConfig({
     exclude: ["**/node_modules/**", "**/dist/**"],
     setupFiles: ["./test/setup.ts"],
     isolate: false,
+    // Plugins outside the repository import the SDK, whose sources only vitest's own loader reads.
+    server: { deps: { inline: [/heddle/] } },
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: "threads",

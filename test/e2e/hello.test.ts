@@ -1,4 +1,4 @@
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { describeNeeding } from "@heddle/plugin-sdk/testing";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -68,15 +68,10 @@ describeNeeding("mosquitto", onPath("mosquitto_pub"), () => {
 
   it("a call from REST reaches mosquitto_sub, and its answer returns", async () => {
     const topic = "v1/devices/me/rpc/request/+";
-    const listener = spawn("mosquitto_sub", [...at(), "-q", "1", "-t", topic, "-C", "1", "-F", "%t %p", "-d"]);
-    let out = "";
-    listener.stdout.on("data", (chunk) => {
-      out += String(chunk);
-    });
-    await until(() => out.includes("SUBACK"));
+    const heard = run("mosquitto_sub", [...at(), "-q", "1", "-t", topic, "-C", "1", "-F", "%t %p"]);
     const call = rest.call("POST", `/api/rpc/twoway/${id}`, { method: "getValue", params: { pin: 7 }, timeout: 5_000 });
-    await until(() => out.includes("rpc/request/"));
-    const [, requestId, payload] = /rpc\/request\/(\d+) (.*)/.exec(out) ?? [];
+    const { stdout } = await heard;
+    const [, requestId, payload] = /rpc\/request\/(\d+) (.*)/.exec(stdout) ?? [];
     expect(JSON.parse(payload ?? "")).toEqual({ method: "getValue", params: { pin: 7 } });
     await run("mosquitto_pub", [
       "-q",
@@ -88,7 +83,6 @@ describeNeeding("mosquitto", onPath("mosquitto_pub"), () => {
       '{"value":42}',
     ]);
     expect(await call).toEqual({ status: 200, body: { value: 42 } });
-    listener.kill();
   });
 });
 
@@ -127,11 +121,3 @@ describe("the running server", () => {
     expect(await latest("kept")).toBe("1");
   });
 });
-
-async function until(holds: () => boolean, ms = 5_000): Promise<void> {
-  const end = performance.now() + ms;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`not within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}

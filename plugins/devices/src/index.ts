@@ -4,8 +4,10 @@ import {
   AttributeStore,
   Cluster,
   DeviceControl,
+  DeviceRegistry,
   Duration,
   definePlugin,
+  EntityData,
   EntityStore,
   Lanes,
   Log,
@@ -17,6 +19,8 @@ import {
 } from "@heddle/plugin-sdk";
 import { DeviceRoom } from "./device-room.ts";
 import { faults } from "./faults.ts";
+import { DeviceData } from "./registry/device-data.ts";
+import { StoredDevices } from "./registry/device-registry.ts";
 
 export default definePlugin({
   name: "@heddle/devices",
@@ -50,7 +54,7 @@ export default definePlugin({
     attributes: AttributeStore,
     telemetry: Telemetry,
   },
-  provides: [Sessions, DeviceControl, ActorKinds],
+  provides: [Sessions, DeviceControl, DeviceRegistry, EntityData, ActorKinds],
   faults,
   register({ container, config, deps }) {
     let made: DeviceRoom | undefined;
@@ -61,5 +65,13 @@ export default definePlugin({
     provide(container, Sessions, room);
     provide(container, DeviceControl, () => room().calls);
     provide(container, ActorKinds, () => room().kinds);
+    let devices: StoredDevices | undefined;
+    const registryDeps = () => ({ ...deps, control: () => room().calls });
+    const registry = () => {
+      devices ??= new StoredDevices(registryDeps());
+      return devices;
+    };
+    provide(container, DeviceRegistry, registry);
+    provide(container, EntityData, () => new DeviceData(registryDeps(), registry()));
   },
 });

@@ -19,6 +19,7 @@ import {
   type World,
   writeTypedJson,
 } from "@heddle/plugin-sdk";
+import type { Node } from "./payload/lenient-json.ts";
 import {
   malformed,
   type ReadLimits,
@@ -156,10 +157,18 @@ function rpcBody(payload: Uint8Array, paramsRequired: boolean): string {
   const document = readDocument(payload);
   if (document.type !== "object") throw malformed(`an rpc request is an object, not ${document.type}`);
   const method = document.members.get("method");
-  if (method?.type !== "string") throw malformed("an rpc request has a text `method`");
+  const name = method === undefined ? undefined : scalarText(method);
+  if (name === undefined) throw malformed("an rpc request has a `method`, a text");
   const params = document.members.get("params");
   if (paramsRequired && params === undefined) throw malformed("an rpc request has `params`");
-  return `{"method":${JSON.stringify(method.value)},"params":${params === undefined ? "null" : compact(params)}}`;
+  return `{"method":${JSON.stringify(name)},"params":${params === undefined ? "null" : compact(params)}}`;
+}
+
+/** Firmware also sends numbers and truth values where a text belongs. */
+function scalarText(node: Node): string | undefined {
+  if (node.type === "string") return node.value;
+  if (node.type === "number") return node.text;
+  return node.type === "boolean" ? String(node.value) : undefined;
 }
 
 function objectText(attributes: readonly { readonly key: string; readonly value: Value }[]): string {

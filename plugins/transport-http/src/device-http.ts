@@ -48,6 +48,8 @@ export class DeviceHttp {
   /** The uplinks of a device are kept while it keeps posting, as the encoded heads of its messages are. */
   readonly #uplinks = new WeakMap<DeviceIdentity, Uplinks>();
   #mount: Disposable | undefined;
+  /** Tells the calls of one device apart; HTTP itself has no ids for them. */
+  #nextCall = 1;
 
   constructor(config: Config, deps: Deps, counted: (status: number) => void) {
     this.#config = config;
@@ -123,7 +125,7 @@ export class DeviceHttp {
   }
 
   async rpc({ response }: Exchange, device: DeviceIdentity, body: Buffer): Promise<void> {
-    const requestId = 0;
+    const requestId = this.#nextCall++;
     const call = this.#of(device).rpc({ requestId, payload: body, paramsRequired: true }, this.#closed);
     const reply = call.reply.catch((error) => {
       if (asFault(error).code === "rpc.timeout") return '{"error":"timeout"}';

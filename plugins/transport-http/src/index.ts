@@ -22,8 +22,12 @@ export default definePlugin({
   requires: { world: World, log: Log, http: HttpListener, sessions: Sessions },
   metrics: { answers: { kind: "counter", unit: "answers", help: "Answers by status.", labels: ["status"] } },
   register({ container, config, deps, metrics }) {
+    let made: DeviceHttp | undefined;
     container.register(DeviceHttp, {
-      useFactory: () => new DeviceHttp(config, deps, (status) => metrics.answers.record(1, { status: String(status) })),
+      useFactory: () => {
+        made ??= new DeviceHttp(config, deps, (status) => metrics.answers.record(1, { status: String(status) }));
+        return made;
+      },
     });
   },
   async start({ container }) {

@@ -1,0 +1,36 @@
+import type { Operation } from "../operation.ts";
+import type { Services } from "../services.ts";
+import { apiKeyOperations } from "./api-keys.ts";
+import { authOperations } from "./auth.ts";
+import { customerOperations } from "./customers.ts";
+import { deviceListOperations } from "./device-lists.ts";
+import { deviceProfileOperations } from "./device-profiles.ts";
+import { deviceOperations } from "./devices.ts";
+import { noAuthOperations } from "./no-auth.ts";
+import { rpcOperations } from "./rpc.ts";
+import { systemOperations } from "./system.ts";
+import { telemetryReadOperations } from "./telemetry-read.ts";
+import { telemetryWriteOperations } from "./telemetry-write.ts";
+import { tenantProfileOperations } from "./tenant-profiles.ts";
+import { tenantOperations } from "./tenants.ts";
+import { userOperations } from "./users.ts";
+
+/** Every operation of the API. */
+export function allOperations(services: Services): Operation[] {
+  return [
+    authOperations,
+    noAuthOperations,
+    tenantOperations,
+    tenantProfileOperations,
+    customerOperations,
+    userOperations,
+    apiKeyOperations,
+    deviceOperations,
+    deviceListOperations,
+    deviceProfileOperations,
+    telemetryReadOperations,
+    telemetryWriteOperations,
+    rpcOperations,
+    systemOperations,
+  ].flatMap((operations) => operations(services));
+}

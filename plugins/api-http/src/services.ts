@@ -1,0 +1,34 @@
+import type {
+  Accounts,
+  ApiKeys,
+  AttributeStore,
+  DeviceControl,
+  DeviceRegistry,
+  Directory,
+  EntityStore,
+  Identity,
+  Lanes,
+  Lifecycle,
+  Log,
+  Telemetry,
+  TimeseriesStore,
+  World,
+} from "@heddle/plugin-sdk";
+
+/** What operations are made of. */
+export interface Services {
+  readonly world: World;
+  readonly log: Log;
+  readonly lanes: Lanes;
+  readonly entities: EntityStore;
+  readonly attributes: AttributeStore;
+  readonly series: TimeseriesStore;
+  readonly telemetry: Telemetry;
+  readonly identity: Identity;
+  readonly accounts: Accounts;
+  readonly apiKeys: ApiKeys;
+  readonly directory: Directory;
+  readonly registry: DeviceRegistry;
+  readonly lifecycle: Lifecycle;
+  readonly control: DeviceControl;
+}

@@ -1,0 +1,42 @@
+import type { Log, Sessions, World } from "@heddle/plugin-sdk";
+import type { Budget } from "./budget.ts";
+import type { Version } from "./codec.ts";
+import type { MqttLimits } from "./limits.ts";
+
+/** What is counted on the way and reported with every sweep. */
+export interface Counts {
+  received: number;
+  sent: number;
+  acknowledged: number;
+  refused: number;
+  bytesIn: number;
+  bytesOut: number;
+  /** Connections that wait for commits before they are read on. */
+  paused: number;
+}
+
+/** What all connections of a listener share. */
+export interface Common {
+  readonly world: World;
+  readonly log: Log;
+  readonly sessions: Sessions;
+  readonly limits: MqttLimits;
+  readonly budget: Budget;
+  readonly counts: Counts;
+}
+
+/** The connection, as the two directions of an open session see it. */
+export interface Wire {
+  readonly version: Version;
+  readonly common: Common;
+  /** Written with everything else of this turn of the loop. */
+  send(bytes: Buffer): void;
+  /** Nothing more is read; what is owed is still written. */
+  deafen(): void;
+  /** DISCONNECT where the version has it, then close. */
+  end(reasonCode: number): void;
+  /** Reads on when there is room. */
+  readOn(): void;
+  /** Follows a call to the platform; the connection takes part in the in-flight limit with it. */
+  track(call: Promise<unknown>, failed: string): void;
+}
