@@ -24,6 +24,7 @@ export * from "./services/entity-events.ts";
 export * from "./services/feeds.ts";
 export * from "./services/identity.ts";
 export * from "./services/lifecycle.ts";
+export * from "./services/limits.ts";
 export * from "./services/records.ts";
 export * from "./services/registry.ts";
 export * from "./services/rule-lane.ts";

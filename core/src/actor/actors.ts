@@ -58,6 +58,7 @@ export interface ActorSystemOptions {
 export class ActorSystem implements Actors, CellHost {
   readonly world: World;
   readonly counters = new ActorCounters();
+  coarseElapsed: number;
   readonly #log: Log;
   readonly #placement: Placement;
   readonly #remote: RemoteActors;
@@ -67,6 +68,7 @@ export class ActorSystem implements Actors, CellHost {
 
   constructor({ world, log, placement, remote }: ActorSystemOptions) {
     this.world = world;
+    this.coarseElapsed = world.elapsed();
     this.#log = log;
     this.#placement = placement;
     this.#remote = remote;
@@ -243,7 +245,7 @@ export class ActorSystem implements Actors, CellHost {
       throw new Fault("internal", "actor.kind", `actor kind ${kind.kind} is not declared by any plugin`);
     let cell = cells.get(key);
     if (cell !== undefined) {
-      cell.lastUsed = this.world.elapsed();
+      cell.lastUsed = this.coarseElapsed;
       return cell;
     }
     if (kind.passive?.includes(verb) === true) return undefined;
@@ -302,6 +304,7 @@ export class ActorSystem implements Actors, CellHost {
   #sweepLater(): void {
     this.#sweeper = this.world.timer(sweepMs, () => {
       const now = this.world.elapsed();
+      this.coarseElapsed = now;
       for (const [name, cells] of this.#cells) {
         const kind = this.#kinds.get(name);
         if (kind === undefined || kind.resident === true) continue;

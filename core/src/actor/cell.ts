@@ -19,6 +19,8 @@ let depth = 0;
 /** What a cell needs to know of the system around it. */
 export interface CellHost {
   readonly world: World;
+  /** Monotonic ms as of the last sweep: telling who is idle needs no better clock, and reading one costs. */
+  readonly coarseElapsed: number;
   /** Checked before every turn: a fenced node runs nothing. */
   mayRun(): boolean;
   epoch(): number;
@@ -61,7 +63,9 @@ export class Cell {
   #idleWaiters: (() => void)[] = [];
   #activation: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
-  /** Monotonic ms of the last message. */
+  /** Made once: a turn costs no closure. */
+  readonly #afterTurn = (): void => this.#turnDone();
+  /** Coarse monotonic ms of the last message. */
   lastUsed: number;
 
   constructor(host: CellHost, kind: ActorKind, key: string) {
@@ -71,7 +75,7 @@ export class Cell {
     this.#mailbox = new Mailbox(kind.mailbox ?? 256);
     this.#urgent = kind.urgent === undefined ? undefined : new Set(kind.urgent);
     this.#concurrency = kind.concurrency ?? 1;
-    this.lastUsed = host.world.elapsed();
+    this.lastUsed = host.coarseElapsed;
   }
 
   get state(): State {
@@ -138,7 +142,7 @@ export class Cell {
     }
     if (this.#abort.signal.aborted) throw this.#unavailable("was stopped while it started");
     this.#state = "active";
-    this.lastUsed = this.#host.world.elapsed();
+    this.lastUsed = this.#host.coarseElapsed;
     this.#host.onActivated(this);
     if (this.#mailbox.size > 0) this.#schedule();
   }
@@ -229,16 +233,14 @@ export class Cell {
     } finally {
       depth--;
     }
-    if (value instanceof Promise) {
-      const done = () => this.#turnDone();
-      value.then(done, done);
-    } else this.#turnDone();
+    if (value instanceof Promise) value.then(this.#afterTurn, this.#afterTurn);
+    else this.#turnDone();
     return value;
   }
 
   #turnDone(): void {
     this.#running--;
-    this.lastUsed = this.#host.world.elapsed();
+    this.lastUsed = this.#host.coarseElapsed;
     if (this.#running === 0 && this.#idleWaiters.length > 0) for (const go of this.#idleWaiters.splice(0)) go();
     if (this.#state === "active" && this.#mailbox.size > 0) this.#schedule();
   }

@@ -8,7 +8,7 @@ export interface Msg {
   readonly type: string;
   readonly originator: EntityId;
   readonly tenantId: string;
-  readonly customerId?: string;
+  readonly customerId?: string | undefined;
   /** Creation time, ms since the epoch. */
   readonly ts: number;
   readonly metadata: Readonly<Record<string, string>>;
@@ -16,14 +16,14 @@ export interface Msg {
   readonly data: Plain;
   readonly dataType: "JSON" | "TEXT" | "BINARY";
   /** Where to start; absent: the tenant's root chain, its first node. */
-  readonly ruleChainId?: string;
-  readonly ruleNodeId?: string;
+  readonly ruleChainId?: string | undefined;
+  readonly ruleNodeId?: string | undefined;
   /** With `ruleNodeId`: go on along these relations of that node instead of entering it. */
-  readonly relations?: readonly string[];
+  readonly relations?: readonly string[] | undefined;
   /** Rule nodes entered so far, through all chains. */
-  readonly hops?: number;
+  readonly hops?: number | undefined;
   /** Callers of nested chains, outermost first. */
-  readonly stack?: readonly { readonly ruleChainId: string; readonly ruleNodeId: string }[];
+  readonly stack?: readonly { readonly ruleChainId: string; readonly ruleNodeId: string }[] | undefined;
 }
 
 /** The time of a message's data: `metadata.ts` when it is a valid number, else `msg.ts` (rule-engine 1.1). */

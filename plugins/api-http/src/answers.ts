@@ -21,12 +21,12 @@ export interface ErrorAnswer {
 /** A fault as clients get it; what is wrong inside stays inside. */
 export function errorAnswer(error: unknown, now: number): ErrorAnswer {
   const fault = asFault(error);
-  const signIn = fault.code.startsWith("identity.") && fault.kind === "denied" && fault.code !== "identity.limit";
+  const signIn = fault.code.startsWith("identity.") && fault.kind === "denied";
   const status = signIn ? 401 : ((fault.data?.["status"] as number | undefined) ?? faultStatus[fault.kind]);
   if (fault.data?.["plainText"] === true) return { status, text: fault.message, plain: true };
   const message = fault.kind === "internal" ? "Internal server error" : fault.message;
   const errorCode = signIn ? (fault.code === "identity.expired" ? 11 : 10) : errorCodes[fault.kind];
-  const limit = fault.code.endsWith(".limit") ? { errorCode: 41, ...fault.data } : {};
+  const limit = fault.code === "registry.limit" ? { errorCode: 41, ...fault.data } : {};
   const text = JSON.stringify({ status, message, errorCode, timestamp: now, ...limit });
   return { status, text, plain: false, retryAfterMs: fault.retryAfterMs };
 }

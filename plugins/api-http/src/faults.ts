@@ -2,6 +2,10 @@ import type { FaultSpecs } from "@heddle/plugin-sdk";
 
 export const faults: FaultSpecs = {
   "api.forbidden": { kind: "denied", help: "The signed-in user may not do this." },
+  "identity.anonymous": { kind: "denied", help: "Nobody is signed in, or the credentials have the wrong form." },
+  "identity.method": { kind: "denied", help: "Signing in works by POST only." },
+  "input.invalid": { kind: "invalid", help: "A parameter or field breaks a rule; the message says which." },
+  "record.missing": { kind: "missing", help: "There is no such record, or it is another tenant's." },
   "api.plain": { kind: "invalid", help: "A refusal of telemetry or RPC, answered in plain text." },
   "api.body": { kind: "invalid", help: "The request body does not meet its schema." },
   "api.json": { kind: "invalid", help: "The request body is missing or not JSON." },

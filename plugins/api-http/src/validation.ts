@@ -1,8 +1,6 @@
 import { Fault, type TSchema } from "@heddle/plugin-sdk";
-import type { Ajv, ErrorObject, Options, ValidateFunction } from "ajv";
-import AjvModule from "ajv";
+import { Ajv, type ErrorObject, type ValidateFunction } from "ajv";
 
-const AjvClass = AjvModule as unknown as new (options: Options) => Ajv;
 const shared = { allErrors: false, strict: false } as const;
 /** Schemas are compiled when the first request needs them: most never are, and compiling takes milliseconds. */
 const compiled = new WeakMap<TSchema, ValidateFunction>();
@@ -11,7 +9,7 @@ const engines: { body?: Ajv; query?: Ajv } = {};
 function validator(schema: TSchema, kind: "body" | "query"): ValidateFunction {
   let validate = compiled.get(schema);
   if (validate === undefined) {
-    engines[kind] ??= new AjvClass({ ...shared, coerceTypes: kind === "query" });
+    engines[kind] ??= new Ajv({ ...shared, coerceTypes: kind === "query" });
     validate = engines[kind].compile(schema);
     compiled.set(schema, validate);
   }

@@ -5,6 +5,13 @@ export const faults: FaultSpecs = {
     kind: "invalid",
     help: "What a device sent cannot be read, or has another shape than its topic asks for.",
   },
+  "input.invalid": {
+    kind: "invalid",
+    help: "A device, its credentials or its profile break a rule; the message says which.",
+  },
+  "record.conflict": { kind: "conflict", help: "The record has a newer version than the caller knows." },
+  "record.missing": { kind: "missing", help: "There is no such device, profile or call." },
+  "registry.limit": { kind: "denied", help: "The tenant profile allows no more devices." },
   "rpc.timeout": { kind: "unavailable", help: "No rule chain answered a device's call in time." },
   "rpc.unconfirmed": { kind: "unavailable", help: "A device did not confirm a server-side call in time." },
   "rpc.pending": { kind: "exhausted", help: "Too many server-side calls wait for one device." },

@@ -44,6 +44,8 @@ export class LiveFeeds implements Feeds {
   readonly #open = new Map<string, OpenFeed>();
   /** Keys of entities that this node owns and somebody watches: saving anything else costs nothing. */
   readonly #watchedHere = new Set<string>();
+  /** The only member owns everything: nobody elsewhere can be watching. */
+  #alone = false;
   #lastId = 0;
   #renewal: Disposable | undefined;
   #watch: Disposable | undefined;
@@ -71,7 +73,10 @@ export class LiveFeeds implements Feeds {
   }
 
   async start(): Promise<void> {
-    this.#watch = this.#deps.cluster.onChange(({ gained }) => this.#followOwners(new Set(gained)));
+    this.#watch = this.#deps.cluster.onChange(({ gained, members }) => {
+      this.#alone = members.length === 1;
+      this.#followOwners(new Set(gained));
+    });
     this.#renewLater();
   }
 
@@ -106,9 +111,10 @@ export class LiveFeeds implements Feeds {
 
   /** False when nobody can be watching, so that the update need not even be made. */
   mayBeWatched(tenantId: string, entity: FeedUpdate["entity"]): boolean {
+    if (this.#alone && this.#watchedHere.size === 0) return false;
     const { cluster } = this.#deps;
     const key = entityKey(tenantId, entity);
-    return this.#watchedHere.has(key) || cluster.ownerOf(key) !== cluster.self;
+    return this.#watchedHere.has(key) || (!this.#alone && cluster.ownerOf(key) !== cluster.self);
   }
 
   async #announce(feed: OpenFeed, signal: AbortSignal): Promise<void> {

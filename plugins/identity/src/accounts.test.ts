@@ -83,7 +83,8 @@ describe("accounts (rest-semantics 2)", () => {
     const { accounts, pair, principal, clock } = await signedIn();
     const ended = accounts.ended(principal);
     clock.now += 1_000;
-    const change = (current: string, next: string | undefined) => accounts.changePassword(principal, { current, next }, call);
+    const change = (current: string, next: string | undefined) =>
+      accounts.changePassword(principal, { current, next }, call);
     await expect(change("x", "golden-pass-2")).rejects.toThrow("Current password doesn't match!");
     await expect(change(password, password)).rejects.toThrow("New password should be different from existing!");
     const fresh = await change(password, "golden-pass-2");
@@ -131,7 +132,10 @@ describe("API keys (rest-semantics 2.14)", () => {
     const { accounts, apiKeys, user, tenantId, clock } = await signedIn();
     const draft = { tenantId, userId: user.id, description: "d", enabled: true };
     const { key, value } = await apiKeys.create({ ...draft, expirationTime: 0 }, call);
-    expect(await accounts.authenticateApiKey(value, call)).toMatchObject({ userId: user.id, authority: "TENANT_ADMIN" });
+    expect(await accounts.authenticateApiKey(value, call)).toMatchObject({
+      userId: user.id,
+      authority: "TENANT_ADMIN",
+    });
     expect(JSON.stringify(await apiKeys.get(key.id, call))).not.toContain(value);
     await apiKeys.change(key.id, { enabled: false }, call);
     expect(await codeOf(accounts.authenticateApiKey(value, call))).toBe("identity.inactive");
@@ -161,7 +165,10 @@ describe("directory (rest-semantics 6)", () => {
     const { value, version } = await directory.saveTenant({ id: tenantId, title: "T2", version: 1 }, call);
     expect([value.title, version]).toEqual(["T2", 2]);
     const stale = directory.saveTenant({ id: tenantId, title: "T3", version: 1 }, call);
-    await expect(stale).rejects.toMatchObject({ code: "record.conflict", message: "Tenant was already changed by someone else" });
+    await expect(stale).rejects.toMatchObject({
+      code: "record.conflict",
+      message: "Tenant was already changed by someone else",
+    });
     expect((await directory.saveTenant({ id: tenantId, title: "T4", version: null }, call)).version).toBe(3);
   });
 });

@@ -6,6 +6,7 @@ import {
   type CustomerDocument,
   change,
   checkEmail,
+  checkEntityLimit,
   checkTexts,
   customerCollection,
   customerView,
@@ -19,6 +20,7 @@ import {
   type Lanes,
   type NameConflict,
   namesToTry,
+  nullId,
   type Plain,
   publishEntityEvent,
   putOne,
@@ -166,6 +168,11 @@ export class StoredDirectory implements Directory, EntityData {
     if (title === publicTitle && customer.additionalInfo?.["isPublic"] !== true) {
       throw invalid("'Public' title for customer is system reserved!");
     }
+    if (customer.id === undefined) {
+      const count = async () => (await this.#customers.find({ where: { tenantId }, limit: 1 }, call)).total;
+      const limit = { tenantId, entityType: "CUSTOMER", limit: "maxCustomers", label: "Customers", count };
+      await checkEntityLimit(this.#deps.entities, limit, call);
+    }
     const content = { tenantId, title, ...contact(customer), ...kept(customer) };
     const write = { kind: "Customer", draft: customer, content, names: { field: "title" as const, nameConflict } };
     const stored = await this.#write(this.#customers, write, call);
@@ -192,9 +199,18 @@ export class StoredDirectory implements Directory, EntityData {
     const before = draft.id === undefined ? undefined : await this.users.get(draft.id, call);
     if (draft.id !== undefined && before === undefined) throw missing("User", draft.id);
     const content = checkUser(draft, before?.value);
+    if (content.tenantId !== nullId && (await this.tenants.get(content.tenantId, call)) === undefined) {
+      throw invalid("User is referencing to non-existent tenant!");
+    }
     if (content.customerId !== null) {
       const customer = await this.customers.get(content.customerId, call);
       if (customer?.value.tenantId !== content.tenantId) throw invalid("User is referencing to non-existent customer!");
+    }
+    if (before === undefined) {
+      const { tenantId } = content;
+      const count = async () => (await this.#users.find({ where: { tenantId }, limit: 1 }, call)).total;
+      const limit = { tenantId, entityType: "USER", limit: "maxUsers", label: "Users", count };
+      await checkEntityLimit(this.#deps.entities, limit, call);
     }
     try {
       const stored = await this.#write(this.#users, { kind: "User", draft, content, names: undefined }, call);

@@ -16,7 +16,9 @@ describe("passwords", () => {
   });
 
   it("beyond the bound of waiting ones are refused at once", async () => {
-    const all = await Promise.allSettled(Array.from({ length: 66 }, async () => verifyPassword("x", "scrypt$1$8$1$AAAA$AAAA")));
+    const all = await Promise.allSettled(
+      Array.from({ length: 66 }, async () => verifyPassword("x", "scrypt$1$8$1$AAAA$AAAA")),
+    );
     const refused = all.filter(({ status }) => status === "rejected") as PromiseRejectedResult[];
     expect(refused).toHaveLength(2);
     expect(refused[0]?.reason.code).toBe("identity.busy");

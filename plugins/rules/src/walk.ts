@@ -85,21 +85,22 @@ export class Walk {
   #wait(node: string, msg: Msg, routes: Promise<Routes<string>>): void {
     this.#open++;
     this.#inside.push(node);
-    const back = () => {
-      this.#inside.splice(this.#inside.indexOf(node), 1);
-    };
     routes.then(
       (found) => {
-        back();
+        this.#back(node);
         if (found !== undefined) this.leave(node, found);
         this.#close();
       },
       (error) => {
-        back();
+        this.#back(node);
         this.#failed(node, msg, error);
         this.#close();
       },
     );
+  }
+
+  #back(node: string): void {
+    this.#inside.splice(this.#inside.indexOf(node), 1);
   }
 
   leave(node: string, routes: Route<string> | readonly Route<string>[]): void {

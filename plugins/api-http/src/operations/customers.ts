@@ -1,4 +1,12 @@
-import { type CustomerDocument, customerView, type Draft, Fault, Type } from "@heddle/plugin-sdk";
+import {
+  type CallOptions,
+  type CustomerDocument,
+  customerView,
+  type Draft,
+  Fault,
+  type Principal,
+  Type,
+} from "@heddle/plugin-sdk";
 import { customerFor } from "../access.ts";
 import { listOf, type Operation, operation, tenantAndCustomer, tenantOnly, uuidOf } from "../operation.ts";
 import { MaybePageFields, pageOf, viewPage } from "../paging.ts";
@@ -22,9 +30,11 @@ export function customerOperations(services: Services): Operation[] {
       run: async ({ principal, id, call }) =>
         view(await customerFor(services, { principal, id: id("customerId"), wanted: "read" }, call)),
     });
-  const byIds = async (given: unknown, tenantId: string, call: { signal: AbortSignal }) => {
+  const byIds = async (given: unknown, { authority, tenantId, customerId }: Principal, call: CallOptions) => {
     const found = await directory.customers.many(listOf(given as string).map(uuidOf), call);
-    return { json: found.filter(({ value }) => value.tenantId === tenantId).map(customerView) };
+    const mine = found.filter(({ value }) => value.tenantId === tenantId);
+    const visible = authority === "TENANT_ADMIN" ? mine : mine.filter(({ value }) => value.id === customerId);
+    return { json: visible.map(customerView) };
   };
   return [
     operation({
@@ -63,8 +73,9 @@ export function customerOperations(services: Services): Operation[] {
       path: "/api/customers",
       who: tenantOnly,
       query: Type.Object({ ...MaybePageFields, customerIds: Type.Optional(Type.Unknown()) }),
-      run: async ({ principal: { tenantId }, query, call }) => {
-        if (query.customerIds !== undefined) return byIds(query.customerIds, tenantId, call);
+      run: async ({ principal, query, call }) => {
+        const { tenantId } = principal;
+        if (query.customerIds !== undefined) return byIds(query.customerIds, principal, call);
         const page = pageOf(query, rules);
         return {
           json: viewPage(await directory.customers.find({ ...page, where: { tenantId } }, call), page, customerView),
@@ -76,7 +87,7 @@ export function customerOperations(services: Services): Operation[] {
       path: "/api/customers/list",
       who: tenantAndCustomer,
       query: Type.Object({ customerIds: Type.Unknown() }),
-      run: ({ principal, query, call }) => byIds(query.customerIds, principal.tenantId, call),
+      run: ({ principal, query, call }) => byIds(query.customerIds, principal, call),
     }),
     operation({
       method: "GET",

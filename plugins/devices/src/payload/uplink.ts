@@ -1,4 +1,4 @@
-import { Fault, needsTyping, type Value, writeTypedJson } from "@heddle/plugin-sdk";
+import { Fault, type Value, writeTypedJson } from "@heddle/plugin-sdk";
 import { type Node, readLenientJson } from "./lenient-json.ts";
 import { compact, storedValue } from "./value.ts";
 
@@ -63,9 +63,12 @@ function readPlain(text: string, limits: ReadLimits): ValueGroup[] | undefined {
   return [{ ts, body: Buffer.from(JSON.stringify(values)), typed: false, points: Object.keys(values).length }];
 }
 
-/** The document when strict JSON reads it without losing anything. */
+/** `25.0`, which is a double, and decimals of more digits than a double has. Most documents have no dot at all. */
+const tellingDecimal = /\.\d*0(?!\d)|\.\d{15}/;
+
+/** The document when strict JSON reads it, and no number's spelling says more than its value. */
 function strict(text: string): unknown {
-  if (needsTyping(text)) return undefined;
+  if (text.includes(".") && tellingDecimal.test(text)) return undefined;
   try {
     return JSON.parse(text);
   } catch {
@@ -82,11 +85,16 @@ function isObject(value: unknown): value is Record<string, unknown> {
 function isPlain(values: Record<string, unknown>, { stringLength }: ReadLimits): boolean {
   for (const key in values) {
     const value = values[key];
-    if (typeof value === "boolean" || typeof value === "number") continue;
+    if (typeof value === "boolean" || (typeof value === "number" && isExact(value))) continue;
     if (typeof value !== "string" || mayBeNumber(value)) return false;
     if (stringLength > 0 && value.length > stringLength) return false;
   }
   return true;
+}
+
+/** Integers beyond 2^53 and very small fractions may have lost digits. */
+function isExact(value: number): boolean {
+  return Number.isInteger(value) ? Number.isSafeInteger(value) : value > 1e-6 || value < -1e-6;
 }
 
 function mayBeNumber(text: string): boolean {

@@ -15,6 +15,7 @@ import {
   deviceView,
   type EntityData,
   entityKey,
+  isFault,
   type Plain,
   publishEntityEvent,
   type Removal,
@@ -24,6 +25,11 @@ import {
   writeTypedJson,
 } from "@heddle/plugin-sdk";
 import type { RegistryDeps } from "./device-registry.ts";
+
+/** The request and the background do the same work at the same time: somebody was faster. */
+function goneAlready(error: unknown): void {
+  if (!isFault(error) || (error.kind !== "missing" && error.kind !== "invalid")) throw error;
+}
 
 /** What this plugin keeps of deleted entities, and how it goes (rest-semantics 7.4–7.6). */
 export class DeviceData implements EntityData {
@@ -49,7 +55,7 @@ export class DeviceData implements EntityData {
     for await (const batch of batchesOf(this.#devices, { tenantId, customerId: entity.id }, call)) {
       for (const { value } of batch) {
         const what = { tenantId, deviceId: value.id, customerId: null, ...(by === undefined ? {} : { by }) };
-        await this.#registry.assign(what, call);
+        await this.#registry.assign(what, call).catch(goneAlready);
       }
     }
   }

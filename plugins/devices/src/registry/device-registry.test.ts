@@ -113,6 +113,13 @@ describe("device registry", () => {
     expect(events).toEqual([{ kind: "credentials", tenantId, deviceId: value.id }]);
     await expect(save(basic({ password: "p" }))).rejects.toThrow("Both mqtt client id and user name are empty!");
     await expect(save(basic({ clientId: "c", password: "p" }))).rejects.toThrow("Password cannot be specified along");
+    const other = await registry.save(
+      { tenantId: "5b0a2a70-0000-11f0-8000-000000000009", device: { name: "A" } },
+      call,
+    );
+    const foreign = await registry.credentials(other.value.id, call);
+    const theft = save({ id: foreign?.value.id, ...basic({ userName: "mine" }) });
+    await expect(theft).rejects.toThrow("Unable to update non-existent device credentials!");
     await expect(save({ id: undefined })).rejects.toThrow("Credentials for this device are already specified!");
   });
 

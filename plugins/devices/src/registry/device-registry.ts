@@ -4,6 +4,7 @@ import {
   type CredentialsDraft,
   type CustomerDocument,
   change,
+  checkEntityLimit,
   customerCollection,
   type DeviceControl,
   type DeviceCredentialsDocument,
@@ -79,6 +80,7 @@ export class StoredDevices implements DeviceRegistry {
     const profile = await this.#profileOf(what, call);
     const content = deviceContent(what, profile.value);
     const isNew = what.device.id === undefined;
+    if (isNew) await this.#checkLimit(what.tenantId, call);
     const stored = isNew ? await this.#create(what, content, call) : await this.#replace(what, content, call);
     await this.#tell(isNew ? "ENTITY_CREATED" : "ENTITY_UPDATED", { device: stored, by: what.by, profile }, call);
     return stored;
@@ -139,6 +141,12 @@ export class StoredDevices implements DeviceRegistry {
       }
     }
     throw invalid("Device with such name already exists!");
+  }
+
+  #checkLimit(tenantId: string, call: CallOptions): Promise<void> {
+    const count = async () => (await this.#devices.find({ where: { tenantId }, limit: 1 }, call)).total;
+    const limit = { tenantId, entityType: "DEVICE", limit: "maxDevices", label: "Devices", count };
+    return checkEntityLimit(this.#deps.entities, limit, call);
   }
 
   async #checkCustomer({ tenantId, device: { customerId } }: DeviceSave, call: CallOptions): Promise<void> {
@@ -237,7 +245,11 @@ export class StoredDevices implements DeviceRegistry {
     const content = checkCredentials(draft);
     const id = draft.id;
     const changed = await this.#putCredentials(() => {
-      const to = ({ value }: Stored<DeviceCredentialsDocument>) => ({ ...value, ...content });
+      const to = ({ value }: Stored<DeviceCredentialsDocument>) => {
+        // Knowing the id of another device's credentials must not be enough to change them.
+        if (value.deviceId !== device.value.id) throw invalid("Unable to update non-existent device credentials!");
+        return { ...value, ...content };
+      };
       return change(this.#credentials, { id, kind: "Entity", version: draft.version, to }, call);
     });
     if (changed === undefined) throw invalid("Unable to update non-existent device credentials!");
