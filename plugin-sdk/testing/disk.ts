@@ -15,3 +15,20 @@ export interface Disk {
   remove(name: string): Promise<void>;
   syncDirectory(): Promise<void>;
 }
+
+/** A file for code that cannot wait, such as the file layer of a database; calls throw what they would reject with. */
+export interface SyncDiskFile {
+  write(bytes: Uint8Array, offset: number): void;
+  read(into: Uint8Array, offset: number): number;
+  size(): number;
+  datasync(): void;
+  truncate(bytes: number): void;
+}
+
+export interface SyncDisk {
+  exists(name: string): boolean;
+  /** Makes the file when it is missing. */
+  open(name: string): SyncDiskFile;
+  remove(name: string): void;
+  syncDirectory(): void;
+}

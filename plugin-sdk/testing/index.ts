@@ -1,7 +1,7 @@
 export { attributeStoreCases, describeAttributeStore, typedValues } from "./attribute-store.ts";
 export { boundCase, type CacheKit, type CacheUnderTest, cacheCases, describeCache } from "./cache.ts";
 export { type CoordinatorKit, describeClusterCoordinator, type TestedCluster } from "./coordinator.ts";
-export type { Disk, DiskFile } from "./disk.ts";
+export type { Disk, DiskFile, SyncDisk, SyncDiskFile } from "./disk.ts";
 export { describeEntityStore, entityStoreCases } from "./entity-store.ts";
 export { FakeSession, FakeSessions } from "./fake-sessions.ts";
 export { describeCases, failingCases, type KitCase, type KitSetup } from "./kit.ts";

@@ -1,4 +1,4 @@
-import type { Disk, DiskFile } from "./disk.ts";
+import type { Disk, DiskFile, SyncDisk, SyncDiskFile } from "./disk.ts";
 import { seededRandom } from "./world.ts";
 
 const sectorBytes = 512;
@@ -75,7 +75,7 @@ function overlay(base: Uint8Array, bytes: Uint8Array, offset: number): Uint8Arra
 }
 
 function systemError(code: string): NodeJS.ErrnoException {
-  return Object.assign(new Error(`${code}: modelled disk`), { code });
+  return Object.assign(new Error(`${code}: modelled disk`), { code, syscall: "modelled" });
 }
 
 /**
@@ -158,22 +158,41 @@ export class ModelledDisk implements Disk {
     inode.durable = new Uint8Array(inode.now);
   }
 
+  /** The same disk for code that cannot wait. A call that would not answer throws EIO instead, and so does every later one. */
+  get sync(): SyncDisk {
+    return {
+      exists: (name) => {
+        this.#spend("exists");
+        return this.#names.has(name);
+      },
+      open: (name) => {
+        this.#spend("open");
+        const inode = this.#names.get(name) ?? new Inode();
+        this.#names.set(name, inode);
+        return this.#syncFile(inode);
+      },
+      remove: (name) => {
+        this.#spend("remove");
+        if (!this.#names.delete(name)) throw systemError("ENOENT");
+      },
+      syncDirectory: () => {
+        this.#spend("syncDirectory");
+        this.#durableNames = new Map(this.#names);
+      },
+    };
+  }
+
   #file(inode: Inode): DiskFile {
     return {
       write: async (bytes, offset) => {
         // Bytes of a write that never returns may be on the disk all the same.
         if (this.callsLeft === 1) inode.write(bytes, offset);
         await this.#call("write");
-        const room = Math.min(bytes.length, this.spaceBytes);
-        inode.write(bytes.subarray(0, room), offset);
-        this.spaceBytes -= room;
-        if (room < bytes.length) throw systemError("ENOSPC");
+        this.#write(inode, bytes, offset);
       },
       read: async (into, offset) => {
         await this.#call("read");
-        const part = inode.now.subarray(offset, offset + into.byteLength);
-        into.set(part);
-        return part.length;
+        return read(inode, into, offset);
       },
       size: async () => {
         await this.#call("size");
@@ -181,12 +200,7 @@ export class ModelledDisk implements Disk {
       },
       datasync: async () => {
         for (let i = 0; i < this.syncTurns; i += 1) await this.#call(i === 0 ? "datasync" : "datasync-turn");
-        if (this.failingSyncs > 0) {
-          this.failingSyncs -= 1;
-          for (const write of inode.writes) write.forgotten = true;
-          throw systemError("EIO");
-        }
-        inode.sync();
+        this.#datasync(inode);
       },
       truncate: async (bytes) => {
         await this.#call("truncate");
@@ -196,10 +210,67 @@ export class ModelledDisk implements Disk {
     };
   }
 
+  #syncFile(inode: Inode): SyncDiskFile {
+    return {
+      write: (bytes, offset) => {
+        if (this.callsLeft === 1) inode.write(bytes, offset);
+        this.#spend("write");
+        this.#write(inode, bytes, offset);
+      },
+      read: (into, offset) => {
+        this.#spend("read");
+        return read(inode, into, offset);
+      },
+      size: () => {
+        this.#spend("size");
+        return inode.now.length;
+      },
+      datasync: () => {
+        this.#spend("datasync");
+        this.#datasync(inode);
+      },
+      truncate: (bytes) => {
+        this.#spend("truncate");
+        inode.truncate(bytes);
+      },
+    };
+  }
+
+  #write(inode: Inode, bytes: Uint8Array, offset: number): void {
+    const room = Math.min(bytes.length, this.spaceBytes);
+    inode.write(bytes.subarray(0, room), offset);
+    this.spaceBytes -= room;
+    if (room < bytes.length) throw systemError("ENOSPC");
+  }
+
+  #datasync(inode: Inode): void {
+    if (this.failingSyncs > 0) {
+      this.failingSyncs -= 1;
+      for (const write of inode.writes) write.forgotten = true;
+      throw systemError("EIO");
+    }
+    inode.sync();
+  }
+
+  #spend(name: string): void {
+    this.#count(name);
+    if (this.isOff) throw systemError("EIO");
+  }
+
   async #call(name: string): Promise<void> {
-    this.calls.set(name, (this.calls.get(name) ?? 0) + 1);
-    this.callsLeft -= 1;
+    this.#count(name);
     await Promise.resolve();
     if (this.isOff) await new Promise(() => {});
   }
+
+  #count(name: string): void {
+    this.calls.set(name, (this.calls.get(name) ?? 0) + 1);
+    this.callsLeft -= 1;
+  }
+}
+
+function read(inode: Inode, into: Uint8Array, offset: number): number {
+  const part = inode.now.subarray(offset, offset + into.byteLength);
+  into.set(part);
+  return part.length;
 }

@@ -39,7 +39,18 @@ export class Server implements AsyncDisposable {
   static async start(options: ServerOptions = {}): Promise<Server> {
     const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "heddle-e2e-"));
     const manifest = options.manifest ?? join(root, "distributions/standalone/manifest.yaml");
-    const args = [...(process.env["SERVER_NODE_ARGS"]?.split(" ") ?? []), "--conditions=source", "--import", "tsx", "core/bin/heddle.ts", "run", manifest, "--demo", "--json"];
+    const args = [
+      ...(process.env["SERVER_NODE_ARGS"]?.split(" ") ?? []),
+      "--max-semi-space-size=32",
+      "--conditions=source",
+      "--import",
+      "tsx",
+      "core/bin/heddle.ts",
+      "run",
+      manifest,
+      "--demo",
+      "--json",
+    ];
     const env = { HTTP_BIND_PORT: "0", MQTT_BIND_PORT: "0", COAP_BIND_PORT: "0", DATA_DIR: dataDir, ...options.env };
     const began = performance.now();
     const child = spawn(process.execPath, [...args, ...(options.args ?? [])], {

@@ -209,7 +209,9 @@ class BatchRun {
     const { lane, log, partition, counters, deadLetter } = this.#options;
     const record = this.#records[index] as InRecord;
     counters.skipped++;
-    log.warn("lane record given up", {
+    // Counted; a chain that fails every message must not drown the log.
+    const say = lane.exhausted === "deadLetter" ? log.warn : log.debug;
+    say("lane record given up", {
       lane: lane.name,
       partition,
       key: record.key,

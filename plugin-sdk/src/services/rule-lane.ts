@@ -1,10 +1,13 @@
 import type { LaneSpec } from "../kernel/lanes.ts";
 
-/** Messages for the rule engine, keyed by `entityKey(tenant, originator)`; bodies are rule records. */
+/**
+ * Messages for the rule engine, keyed by `entityKey(tenant, originator)`; bodies are rule records. A message that a chain
+ * fails is not processed again (rule-engine 3.4, SKIP_ALL_FAILURES); one that a store cannot take now waits for it.
+ */
 export const ruleLane: LaneSpec = {
   name: "rule-engine",
   retainMs: 7 * 24 * 3_600_000,
-  retry: { attempts: 3, backoffMs: 1_000 },
+  retry: { attempts: 1, backoffMs: 1_000 },
   exhausted: "skip",
   pipeline: 64,
 };

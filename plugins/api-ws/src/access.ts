@@ -7,20 +7,23 @@ import {
   type Principal,
 } from "@heddle/plugin-sdk";
 
-/** The tenant whose entity it is, when the caller may read its telemetry; undefined when not (rest-semantics 3.4). */
-export async function readableTenant(
+/** The tenant of a readable entity, or why there is none to read (rest-semantics 3.4). */
+export type Access = { readonly tenantId: string } | "unknown" | "denied";
+
+export async function accessTo(
   entities: EntityStore,
   at: { readonly principal: Principal; readonly entity: EntityId },
   call: CallOptions,
-): Promise<string | undefined> {
+): Promise<Access> {
   const { principal, entity } = at;
   if (entity.entityType === "TENANT") {
     const own = principal.authority === "TENANT_ADMIN" && entity.id === principal.tenantId;
-    return own || principal.authority === "SYS_ADMIN" ? entity.id : undefined;
+    return own || principal.authority === "SYS_ADMIN" ? { tenantId: entity.id } : "denied";
   }
-  if (entity.entityType !== "DEVICE" || principal.authority === "SYS_ADMIN") return undefined;
+  if (entity.entityType !== "DEVICE" || principal.authority === "SYS_ADMIN") return "denied";
   const [device] = await entities.collection<DeviceDocument>(deviceCollection).get([entity.id], call);
-  if (device?.value.tenantId !== principal.tenantId) return undefined;
-  const foreign = principal.authority === "CUSTOMER_USER" && device.value.customerId !== principal.customerId;
-  return foreign ? undefined : principal.tenantId;
+  if (device === undefined) return "unknown";
+  const { tenantId, customerId } = device.value;
+  const foreign = principal.authority === "CUSTOMER_USER" && customerId !== principal.customerId;
+  return tenantId !== principal.tenantId || foreign ? "denied" : { tenantId };
 }

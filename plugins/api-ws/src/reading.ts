@@ -46,9 +46,12 @@ function boundsOf(from: number, to: number, interval: number): number[] {
   return bounds;
 }
 
+/** In the order in which clients get values of one key from several scopes. */
+const everyScope: readonly Scope[] = ["CLIENT_SCOPE", "SERVER_SCOPE", "SHARED_SCOPE"];
+
 /** Scopes that a command means: one, or all of them; undefined for a word that is none. */
 export function scopesOf(scope: string): readonly Scope[] | undefined {
-  if (scope === "" || scope === "ANY_SCOPE") return scopes;
+  if (scope === "" || scope === "ANY_SCOPE") return everyScope;
   const known = scopes.find((name) => name === scope);
   return known === undefined ? undefined : [known];
 }

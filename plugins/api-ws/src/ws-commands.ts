@@ -10,7 +10,7 @@ import type {
   TimeseriesStore,
   World,
 } from "@heddle/plugin-sdk";
-import { readableTenant } from "./access.ts";
+import { accessTo } from "./access.ts";
 import { errorCodes, errorText, type Shown, updateText } from "./answers.ts";
 import type { Command, SeriesCommand } from "./commands.ts";
 import { LiveSubscription } from "./live-subscription.ts";
@@ -157,16 +157,14 @@ export class WsCommands {
 
   /** Undefined, and an error was sent, when the caller may not read the entity. */
   async #tenant(command: SeriesCommand, entity: EntityId, live?: LiveSubscription): Promise<string | undefined> {
-    const tenantId = await readableTenant(
-      this.#deps.entities,
-      { principal: this.#options.principal, entity },
-      this.#options,
-    );
-    if (tenantId !== undefined) return tenantId;
+    const access = await accessTo(this.#deps.entities, { principal: this.#options.principal, entity }, this.#options);
+    if (typeof access === "object") return access.tenantId;
     live?.close();
     if (this.#live.get(command.cmdId) === live) this.#live.delete(command.cmdId);
-    if (command.type === "ATTRIBUTES") this.#refuse(command.cmdId, errorCodes.unauthorized, "Unauthorized");
-    else this.#refuse(command.cmdId, errorCodes.internal, "Failed to fetch data!");
+    if (command.type !== "ATTRIBUTES") this.#refuse(command.cmdId, errorCodes.internal, "Failed to fetch data!");
+    else if (access === "denied") this.#refuse(command.cmdId, errorCodes.unauthorized, "Unauthorized");
+    // What does not exist has no attributes.
+    else this.#options.send(updateText(command.cmdId, []));
     return undefined;
   }
 

@@ -131,16 +131,14 @@ export class WsConnection {
         ? await identity.authenticateApiKey(auth.apiKey, call)
         : await identity.authenticate(auth.token ?? "", call);
     } catch (error) {
-      return this.close(code, asFault(error).message);
+      return this.close(code, auth.token === "" ? "Token is invalid" : reasonOf(error));
     }
     const { limits, deps } = this.#options;
     this.#authLimit[Symbol.dispose]();
-    identity
-      .ended(principal)
-      .addEventListener("abort", () => this.close(close.policy, "The sign-in has ended"), {
-        once: true,
-        signal: this.#end.signal,
-      });
+    identity.ended(principal).addEventListener("abort", () => this.close(close.policy, "The sign-in has ended"), {
+      once: true,
+      signal: this.#end.signal,
+    });
     this.#commands = new WsCommands(deps, {
       principal,
       signal: this.#end.signal,
@@ -169,4 +167,11 @@ export class WsConnection {
     this.#commands?.close();
     this.#end.abort();
   }
+}
+
+/** Texts that clients know; of anything else the fault's own. */
+function reasonOf(error: unknown): string {
+  const { code, message } = asFault(error);
+  if (code === "identity.expired") return "JWT Token expired";
+  return code === "identity.token" || code === "identity.credentials" ? "Invalid JWT token: " : message;
 }
