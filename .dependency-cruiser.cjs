@@ -6,7 +6,10 @@ module.exports = {
     rule(
       "plugins-meet-only-through-capabilities",
       { path: "^plugins/([^/]+)/", pathNot: "^plugins/sqlite-driver/" },
-      { path: "^(core|plugins|distributions|test|docs)/", pathNot: ["^plugins/$1/", "^plugins/sqlite-driver/", "^core/testing/"] },
+      {
+        path: "^(core|plugins|distributions|test|docs)/",
+        pathNot: ["^plugins/$1/", "^plugins/sqlite-driver/", "^core/testing/"],
+      },
       "A plugin imports the SDK, its own files and its own driver.",
     ),
     rule(
@@ -15,10 +18,30 @@ module.exports = {
       { path: "^core/" },
       "core/testing is for test files.",
     ),
-    rule("core-knows-no-plugin", { path: "^core/" }, { path: "^(plugins|distributions|test|docs)/" }, "The kernel imports the SDK only."),
-    rule("sdk-stands-alone", { path: "^plugin-sdk/" }, { path: "^(core|plugins|distributions|test|docs)/" }, "Contracts import nobody."),
-    rule("distributions-are-data", { path: "^distributions/" }, { path: "^(plugins|plugin-sdk|test|docs)/" }, "main.ts may import core."),
-    rule("no-circles", {}, { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } }, "Modules form a hierarchy."),
+    rule(
+      "core-knows-no-plugin",
+      { path: "^core/" },
+      { path: "^(plugins|distributions|test|docs)/" },
+      "The kernel imports the SDK only.",
+    ),
+    rule(
+      "sdk-stands-alone",
+      { path: "^plugin-sdk/" },
+      { path: "^(core|plugins|distributions|test|docs)/" },
+      "Contracts import nobody.",
+    ),
+    rule(
+      "distributions-are-data",
+      { path: "^distributions/" },
+      { path: "^(plugins|plugin-sdk|test|docs)/" },
+      "main.ts may import core.",
+    ),
+    rule(
+      "no-circles",
+      {},
+      { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+      "Modules form a hierarchy.",
+    ),
     rule("resolvable", {}, { couldNotResolve: true }, "Every import leads somewhere."),
   ],
   options: {

@@ -7,7 +7,9 @@ const sum = { passed: 0, failed: 0, skipped: 0 };
 for (const file of readdirSync(folder).filter((name) => name.endsWith(".json"))) {
   const report = JSON.parse(readFileSync(join(folder, file), "utf8"));
   sum.passed += report.numPassedTests;
-  sum.failed += report.numFailedTests + report.testResults.filter((one) => one.status === "failed" && one.assertionResults.length === 0).length;
+  sum.failed +=
+    report.numFailedTests +
+    report.testResults.filter((one) => one.status === "failed" && one.assertionResults.length === 0).length;
   sum.skipped += report.numPendingTests + report.numTodoTests;
 }
 console.log(`${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`);
