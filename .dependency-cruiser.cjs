@@ -37,6 +37,12 @@ module.exports = {
       "main.ts may import core.",
     ),
     rule(
+      "docs-read-core-and-sdk",
+      { path: "^docs/" },
+      { path: "^(plugins|distributions|test)/" },
+      "Pages are generated from definitions.",
+    ),
+    rule(
       "no-circles",
       {},
       { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },

@@ -81,6 +81,7 @@ export class Kernel {
    */
   async serve(kinds: readonly ActorKind[], signal: AbortSignal): Promise<void> {
     this.actors.open(kinds);
+    await this.lanes.prepare();
     const address = await this.router.listen(this.actors);
     this.#membership = await this.#join(address, signal);
     this.#following = this.#follow(address);

@@ -1,3 +1,4 @@
+import type { CallOptions } from "../src/index.ts";
 import { describeCases, type KitCase } from "./kit.ts";
 
 /** A store as a kit meets it: empty, and with `reopen` if what it acknowledged outlives its process. */
@@ -26,7 +27,7 @@ export function describeStore<S>(title: string, cases: readonly StoreCase<S>[], 
   );
 }
 
-export const call = { signal: new AbortController().signal };
+export const call: CallOptions = { signal: new AbortController().signal };
 
 /** The error a promise rejects with; throws when it resolves. */
 export async function rejection(of: PromiseLike<unknown>): Promise<any> {

@@ -1,4 +1,5 @@
 import {
+  asFault,
   type CallOptions,
   Fault,
   type InRecord,
@@ -93,6 +94,20 @@ export class DurableLanes implements Lanes, PartitionDuty {
         await Promise.all([...subscription.consumers.values()].map((consumer) => consumer.stop()));
       },
     };
+  }
+
+  /**
+   * The topics of all lanes that are consumed so far. Rejects with what waiting does not mend, such as data that were
+   * made with another number of partitions; what may pass is tried again behind it.
+   */
+  async prepare(): Promise<void> {
+    for (const { lane } of this.#subscriptions) {
+      try {
+        await this.#ensure(lane.name, lane.retainMs);
+      } catch (error) {
+        if (!asFault(error).retryable) throw error;
+      }
+    }
   }
 
   async #begin(subscription: Subscription): Promise<void> {

@@ -23,9 +23,11 @@ export const ManifestSchema = Type.Object(
         id: Type.Optional(
           Type.String({ minLength: 1, description: "Name of this node; by default host and process." }),
         ),
-        workers: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal("auto")], {
+        workers: Type.Integer({
+          minimum: 1,
+          maximum: 1,
           default: 1,
-          description: "Processes on this machine; auto starts one per core.",
+          description: "Processes on this machine; one, until nodes of one machine can form a cluster.",
         }),
         roles: Type.Array(Type.String({ minLength: 1 }), {
           default: ["owner"],

@@ -68,7 +68,12 @@ export class DeviceUplinks implements Uplinks {
   }
 
   telemetry(payload: Uint8Array, meta?: Readonly<Record<string, string>>): Promise<void> {
-    const groups = readTelemetry(payload, this.#options.limits);
+    let groups: ValueGroup[];
+    try {
+      groups = readTelemetry(payload, this.#options.limits);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const now = this.#options.world.now();
     this.#options.heard(now);
     const head = this.#head("POST_TELEMETRY_REQUEST", meta);
@@ -78,7 +83,12 @@ export class DeviceUplinks implements Uplinks {
   }
 
   attributes(payload: Uint8Array, meta?: Readonly<Record<string, string>>): Promise<void> {
-    const group = readAttributes(payload, this.#options.limits);
+    let group: ValueGroup;
+    try {
+      group = readAttributes(payload, this.#options.limits);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     const now = this.#options.world.now();
     this.#options.heard(now);
     return this.#publish(this.#head("POST_ATTRIBUTES_REQUEST", { ...meta, notifyDevice: "false" }), group, now);

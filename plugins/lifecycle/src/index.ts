@@ -16,6 +16,7 @@ import {
   Type,
 } from "@heddle/plugin-sdk";
 import { EntityLifecycle } from "./entity-lifecycle.ts";
+import { bringSampleData } from "./sample-data.ts";
 
 export default definePlugin({
   name: "@heddle/lifecycle",
@@ -42,7 +43,6 @@ export default definePlugin({
   },
   async start({ container, deps, signal }) {
     if (!deps.launch.demo) return;
-    const { bringSampleData } = await import("./sample-data.ts");
     const lifecycle = container.resolve<Lifecycle>(Lifecycle.token);
     await bringSampleData({ ...deps, lifecycle }, { signal });
   },

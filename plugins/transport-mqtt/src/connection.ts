@@ -62,7 +62,7 @@ export class Connection implements Wire, Waiter, Downlinks {
 
   receive(chunk: Buffer): void {
     if (this.#gone || this.#deaf) return;
-    this.common.counts.bytesIn += chunk.length;
+    this.common.counts.inbound += chunk.length;
     if (this.#rest === undefined) return this.#take(chunk);
     this.#rest.append(chunk);
     this.#take(this.#rest.view);
@@ -257,7 +257,7 @@ export class Connection implements Wire, Waiter, Downlinks {
     const out = this.#out;
     if (out === undefined) return;
     this.#out = undefined;
-    this.common.counts.bytesOut += this.#outBytes;
+    this.common.counts.outbound += this.#outBytes;
     this.#outBytes = 0;
     if (!this.#socket.destroyed) this.#socket.write(out.length === 1 ? out[0]! : Buffer.concat(out));
   }

@@ -26,7 +26,7 @@ export class Connections implements Common {
   readonly sessions: Sessions;
   readonly limits: MqttLimits;
   readonly budget: Budget;
-  readonly counts: Counts = { received: 0, sent: 0, acknowledged: 0, refused: 0, bytesIn: 0, bytesOut: 0, paused: 0 };
+  readonly counts: Counts = { received: 0, sent: 0, acknowledged: 0, refused: 0, inbound: 0, outbound: 0, paused: 0 };
   readonly #meter: MqttMeter;
   readonly #open = new Set<Connection>();
   #unflushed: Connection[] = [];

@@ -61,8 +61,8 @@ export default definePlugin({
     acknowledged: { kind: "counter", unit: "messages", help: "PUBACKs and PUBRECs written." },
     refused: { kind: "counter", unit: "messages", help: "Publishes that were not taken." },
     rejected: { kind: "counter", unit: "connections", help: "Refused or dropped, by reason.", labels: ["reason"] },
-    bytesIn: { kind: "counter", unit: "bytes", help: "Received." },
-    bytesOut: { kind: "counter", unit: "bytes", help: "Written." },
+    inbound: { kind: "counter", unit: "bytes", help: "Received." },
+    outbound: { kind: "counter", unit: "bytes", help: "Written." },
   },
   faults,
   register() {},
@@ -70,7 +70,7 @@ export default definePlugin({
     const { host, port, tls, connectTimeout, ackTimeout, ...limits } = config;
     const transport = new MqttTransport({
       world: deps.world,
-      log: deps.log.child("mqtt"),
+      log: deps.log,
       sessions: deps.sessions,
       notes: deps.notes,
       host: host ?? (deps.launch.demo ? "127.0.0.1" : "0.0.0.0"),

@@ -3,11 +3,11 @@ import type { MqttMeter } from "./connections.ts";
 import type { Counts } from "./wire.ts";
 
 type Counter = Exclude<keyof Counts, "paused">;
-const counters: readonly Counter[] = ["received", "sent", "acknowledged", "refused", "bytesIn", "bytesOut"];
+const counters: readonly Counter[] = ["received", "sent", "acknowledged", "refused", "inbound", "outbound"];
 
 /** Turns counts that only grow into steps of the counters. */
 export function meterOf(metrics: Readonly<Record<Counter | "connections" | "paused" | "rejected", Metric>>): MqttMeter {
-  const told: Record<Counter, number> = { received: 0, sent: 0, acknowledged: 0, refused: 0, bytesIn: 0, bytesOut: 0 };
+  const told: Record<Counter, number> = { received: 0, sent: 0, acknowledged: 0, refused: 0, inbound: 0, outbound: 0 };
   return {
     swept: (counts, connections) => {
       metrics.connections.record(connections);

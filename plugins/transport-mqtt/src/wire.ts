@@ -9,8 +9,8 @@ export interface Counts {
   sent: number;
   acknowledged: number;
   refused: number;
-  bytesIn: number;
-  bytesOut: number;
+  inbound: number;
+  outbound: number;
   /** Connections that wait for commits before they are read on. */
   paused: number;
 }

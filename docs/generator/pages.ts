@@ -1,0 +1,44 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { nodeBuiltIns } from "@heddle/core";
+import { loadDistribution } from "../../core/src/host/distribution.ts";
+import { capabilitiesPage } from "./capabilities.ts";
+import { faultsPage } from "./faults.ts";
+import { manifestPage } from "./manifest.ts";
+import { metricsPage } from "./metrics.ts";
+import { pluginsPage } from "./plugins.ts";
+import { ruleNodesPage } from "./rule-nodes.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+
+/** The reference pages by file name, made from the cards of the standalone distribution and from the SDK. */
+export async function referencePages(): Promise<ReadonlyMap<string, string>> {
+  const loaded = await loadDistribution({
+    manifest: join(root, "distributions/standalone/manifest.yaml"),
+    builtIns: nodeBuiltIns(),
+    env: {},
+    cwd: root,
+  });
+  if (loaded.problems.length > 0) throw new Error(loaded.problems.map(({ message }) => message).join("\n"));
+  const { instances } = loaded;
+  return new Map([
+    ["manifest.md", manifestPage()],
+    ["plugins.md", pluginsPage(instances)],
+    ["capabilities.md", capabilitiesPage(instances, root)],
+    ["faults.md", faultsPage(instances)],
+    ["metrics.md", metricsPage(instances)],
+    ["rule-nodes.md", ruleNodesPage(instances)],
+  ]);
+}
+
+export function pageFile(name: string): string {
+  return join(root, "docs/reference", name);
+}
+
+/** Names of the pages whose file is missing or says something else. */
+export function stalePages(pages: ReadonlyMap<string, string>): readonly string[] {
+  return [...pages].flatMap(([name, text]) => {
+    const file = pageFile(name);
+    return existsSync(file) && readFileSync(file, "utf8") === text ? [] : [name];
+  });
+}
