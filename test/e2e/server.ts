@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -19,7 +19,7 @@ interface Ready {
   readonly notes: readonly { readonly title: string; readonly lines: readonly string[] }[];
 }
 
-/** The standalone distribution with demo data, in a process of its own on ports of its own. */
+/** What `npm start` runs: the standalone distribution with demo data, in a process of its own on ports of its own. */
 export class Server implements AsyncDisposable {
   readonly dataDir: string;
   readonly process: ChildProcess;
@@ -39,13 +39,11 @@ export class Server implements AsyncDisposable {
   static async start(options: ServerOptions = {}): Promise<Server> {
     const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "heddle-e2e-"));
     const manifest = options.manifest ?? join(root, "distributions/standalone/manifest.yaml");
+    execFileSync(process.execPath, [join(root, ".build/transpile.mjs")]);
     const args = [
       ...(process.env["SERVER_NODE_ARGS"]?.split(" ") ?? []),
       "--max-semi-space-size=32",
-      "--conditions=source",
-      "--import",
-      "tsx",
-      "core/bin/heddle.ts",
+      "core/bin/heddle.js",
       "run",
       manifest,
       "--demo",
