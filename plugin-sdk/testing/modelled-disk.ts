@@ -19,7 +19,8 @@ class Inode {
   lengths: number[] = [];
 
   write(bytes: Uint8Array, offset: number): void {
-    this.now = overlay(this.now, bytes, offset);
+    this.now = widened(this.now, offset + bytes.length);
+    this.now.set(bytes, offset);
     this.writes.push({ offset, bytes: new Uint8Array(bytes), forgotten: false });
     this.lengths.push(this.now.length);
   }
@@ -30,10 +31,16 @@ class Inode {
   }
 
   sync(): void {
-    let durable = this.durable;
-    for (const { offset, bytes, forgotten } of this.writes) if (!forgotten) durable = overlay(durable, bytes, offset);
+    const end = Math.max(this.now.length, ...this.writes.map(({ offset, bytes }) => offset + bytes.length));
+    const durable = widened(this.durable, end);
+    for (const [at, { offset, bytes, forgotten }] of this.writes.entries()) {
+      if (forgotten) continue;
+      durable.set(bytes, offset);
+      // What a forgotten write may still bring to the disk is no older than what is synced over it.
+      for (const earlier of this.writes.slice(0, at)) if (earlier.forgotten) patch(earlier, { offset, bytes });
+    }
     this.writes = this.writes.filter(({ forgotten }) => forgotten);
-    this.durable = overlay(new Uint8Array(this.now.length), durable.slice(0, this.now.length), 0);
+    this.durable = durable.length === this.now.length ? durable : durable.slice(0, this.now.length);
     this.lengths = [];
   }
 
@@ -48,7 +55,7 @@ class Inode {
     bytes.set(this.durable.subarray(0, length));
     for (let start = 0; start < length; start += sectorBytes) this.#settleSector(bytes, start, random);
     this.now = bytes;
-    this.durable = bytes;
+    this.durable = new Uint8Array(bytes);
     this.writes = [];
     this.lengths = [];
   }
@@ -67,11 +74,18 @@ class Inode {
   }
 }
 
-function overlay(base: Uint8Array, bytes: Uint8Array, offset: number): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(Math.max(base.length, offset + bytes.length));
-  whole.set(base);
-  whole.set(bytes, offset);
-  return whole;
+function patch(into: Write, { offset, bytes }: Omit<Write, "forgotten">): void {
+  const from = Math.max(into.offset, offset);
+  const to = Math.min(into.offset + into.bytes.length, offset + bytes.length);
+  if (to > from) into.bytes.set(bytes.subarray(from - offset, to - offset), from - into.offset);
+}
+
+/** The same bytes with room up to `length`; themselves when they have it. */
+function widened(bytes: Uint8Array<ArrayBuffer>, length: number): Uint8Array<ArrayBuffer> {
+  if (bytes.length >= length) return bytes;
+  const wider = new Uint8Array(length);
+  wider.set(bytes);
+  return wider;
 }
 
 function systemError(code: string): NodeJS.ErrnoException {
@@ -123,6 +137,14 @@ export class ModelledDisk implements Disk {
     }
     for (const inode of names.values()) inode.settle(random);
     return new ModelledDisk(names);
+  }
+
+  /** The disk as the next process finds it after a kill: unsynced bytes are still in the system's cache. */
+  afterKill(): ModelledDisk {
+    this.cut();
+    const disk = new ModelledDisk(this.#names);
+    disk.#durableNames = new Map(this.#durableNames);
+    return disk;
   }
 
   async list(): Promise<string[]> {

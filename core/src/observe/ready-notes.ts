@@ -15,8 +15,16 @@ export class CollectedNotes implements ReadyNotes {
     if (this.#notes.length < maxNotes) this.#notes.push(note);
   }
 
-  /** The ready block: a title per note, its lines indented. */
+  /** The ready block: a title per note, its lines indented; then, with a token to try, a command of each transport. */
   text(): string {
-    return this.#notes.map(({ title, lines }) => [title, ...lines.map((line) => `  ${line}`)].join("\n")).join("\n");
+    return [...this.#notes, ...this.#examples()]
+      .map(({ title, lines }) => [title, ...lines.map((line) => `  ${line}`)].join("\n"))
+      .join("\n");
+  }
+
+  #examples(): ReadyNote[] {
+    const token = this.#notes.find(({ sampleToken }) => sampleToken !== undefined)?.sampleToken;
+    const lines = this.#notes.flatMap(({ example }) => example?.replaceAll("{token}", token ?? "") ?? []);
+    return token === undefined || lines.length === 0 ? [] : [{ title: "Try it", lines }];
   }
 }

@@ -21,6 +21,10 @@ export const Observability = capability<Observability>("observability@1");
 export interface ReadyNote {
   readonly title: string;
   readonly lines: readonly string[];
+  /** A command that sends a device's first value; `{token}` stands for the device's token. */
+  readonly example?: string;
+  /** A token that everybody may try; the examples are then printed with it. */
+  readonly sampleToken?: string;
 }
 
 /** Collected once all plugins have started and printed when the node is ready. */

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
   Fault,
@@ -40,7 +40,8 @@ export class SharedHttpListener implements HttpListener {
   readonly #handlers = new Mounts<HttpHandler>();
   readonly #upgrades = new Mounts<UpgradeHandler>();
   readonly #server: Server;
-  #open = 0;
+  /** Also those that were upgraded, which the server itself forgets. */
+  readonly #open = new Set<Socket>();
 
   constructor(config: Config, deps: Deps, metrics: { readonly requests: Metric; readonly connections: Metric }) {
     this.#config = config;
@@ -52,10 +53,16 @@ export class SharedHttpListener implements HttpListener {
       noDelay: true,
     });
     this.#server.on("request", (request, response) => this.#handle(request, response));
+    this.#server.on("error", (error) => {
+      if (this.#server.listening) this.#deps.log.error("http listener failed", { error });
+    });
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
     this.#server.on("connection", (socket) => {
-      this.#metrics.connections.record(++this.#open);
-      socket.once("close", () => this.#metrics.connections.record(--this.#open));
+      this.#metrics.connections.record(this.#open.add(socket).size);
+      socket.once("close", () => {
+        this.#open.delete(socket);
+        this.#metrics.connections.record(this.#open.size);
+      });
     });
     this.#mountObservability();
   }
@@ -77,11 +84,12 @@ export class SharedHttpListener implements HttpListener {
       this.#server.once("error", failed);
       this.#server.listen(port, host, () => {
         this.#server.off("error", failed);
-        this.#server.on("error", (error) => this.#deps.log.error("http listener failed", { error }));
         resolve();
       });
     });
-    this.#deps.notes.add({ title: "HTTP", lines: [`http://${host}:${this.address.port}`] });
+    const address = `http://${host}:${this.address.port}`;
+    const example = `curl -X POST --data '{"temperature":25}' ${address.replace("//0.0.0.0", "//127.0.0.1")}/api/v1/{token}/telemetry`;
+    this.#deps.notes.add({ title: "HTTP", lines: [address], example });
   }
 
   mount(prefix: string, handle: HttpHandler): Disposable {
@@ -104,6 +112,8 @@ export class SharedHttpListener implements HttpListener {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const mount = this.#upgrades.find(request.url ?? "/");
+    // The server listens no more to an upgraded socket; an error that nobody hears ends the process.
+    socket.on("error", (error) => this.#deps.log.debug("upgraded connection failed", { error }));
     if (mount === undefined) socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     else mount.handle(request, socket, head);
   }
@@ -127,7 +137,9 @@ export class SharedHttpListener implements HttpListener {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
-    const timer = this.#deps.world.timer(drainMs, () => this.#server.closeAllConnections());
+    const timer = this.#deps.world.timer(drainMs, () => {
+      for (const socket of this.#open) socket.destroy();
+    });
     await closed;
     timer[Symbol.dispose]();
   }

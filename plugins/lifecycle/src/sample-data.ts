@@ -87,6 +87,7 @@ export async function bringSampleData(deps: SampleDeps, call: CallOptions): Prom
   }
   deps.notes.add({
     title: "Sample data",
+    sampleToken: "A1_TEST_TOKEN",
     lines: [
       "Everybody knows these passwords: never let others reach this node.",
       `sysadmin@thingsboard.org / sysadmin   ${tenantUser.email} / ${tenantUser.password}`,

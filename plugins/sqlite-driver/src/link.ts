@@ -1,29 +1,8 @@
-import { setMaxListeners } from "node:events";
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
-import { type TransferListItem, Worker } from "node:worker_threads";
-
-export interface Call {
-  readonly id: number;
-  readonly op: string;
-  readonly arg: unknown;
-}
-
-/** `locked`: another process owns the file. `disk`: no room or failing. `conflict`: `data` says which. */
-export interface Trouble {
-  readonly trouble: "locked" | "disk" | "defect" | "conflict" | "gone" | "full";
-  readonly message: string;
-  readonly data: Readonly<Record<string, unknown>> | undefined;
-}
-
-export type Answer =
-  | { readonly id: number; readonly value: unknown }
-  | { readonly id: number; readonly error: Trouble };
-
-interface Waiting {
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
-}
+import type { TransferListItem } from "node:worker_threads";
+import type { World } from "@heddle/plugin-sdk";
+import { startWorker } from "./start-worker.ts";
+import type { Trouble } from "./trouble.ts";
+import { WorkerLife } from "./worker-life.ts";
 
 export interface LinkOptions {
   /** The worker's module; its `.ts` runs from source, its `.js` compiled. */
@@ -32,39 +11,52 @@ export interface LinkOptions {
   readonly data: unknown;
   /** Calls that may be unanswered at once; more are refused as `full`. */
   readonly maxCalls: number;
+  readonly world: Pick<World, "timer" | "elapsed">;
   /** Makes the caller's error. */
   fault(trouble: Trouble): Error;
+  /** The first calls of every worker; the link is open, or open again, when they are answered. */
+  greet(call: (op: string, arg: unknown) => Promise<unknown>): Promise<unknown>;
+  /** A worker was lost, and the next one comes by itself; or it has come. */
+  changed(lost: string | undefined): void;
 }
 
-/** The main thread's end of a store's worker: calls in order, one message for all calls of a turn of the loop. */
+const firstPauseMs = 50;
+const longestPauseMs = 5_000;
+
+/** The main thread's end of a store's worker. A worker that ends by itself is replaced, after pauses that grow. */
 export class WorkerLink {
   readonly #options: LinkOptions;
-  readonly #worker: Worker;
-  readonly #waiting = new Map<number, Waiting>();
-  #outbox: Call[] = [];
-  #nextId = 1;
+  #life: WorkerLife;
   #lost: Trouble | undefined;
-  readonly #closed: Promise<void>;
+  #pauseMs = firstPauseMs;
+  #again: Disposable | undefined;
+  #closed = false;
 
-  constructor(options: LinkOptions) {
+  private constructor(options: LinkOptions) {
     this.#options = options;
-    this.#worker = startWorker(options.url, options.data);
-    this.#worker.on("message", (answer: Answer) => this.#settle(answer));
-    this.#worker.on("error", (error) => this.#fail(`worker failed: ${error.message}`));
-    this.#closed = new Promise((resolve) => {
-      this.#worker.on("exit", (code) => {
-        this.#fail(`worker ended with code ${code}`);
-        resolve();
-      });
-    });
+    this.#life = this.#begin();
+  }
+
+  /** Rejects, and leaves nothing behind, when the first greeting fails or `signal` aborts. */
+  static async open(options: LinkOptions, signal: AbortSignal): Promise<WorkerLink> {
+    signal.throwIfAborted();
+    const link = new WorkerLink(options);
+    try {
+      await options.greet((op, arg) => link.#life.call(op, arg, signal));
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
+    void link.#watch(link.#life);
+    return link;
   }
 
   /** Calls without an answer. */
   get depth(): number {
-    return this.#waiting.size;
+    return this.#life.depth;
   }
 
-  /** Why the worker is gone, if it is. */
+  /** Why no worker is there, if none is. */
   get lost(): string | undefined {
     return this.#lost?.message;
   }
@@ -73,88 +65,67 @@ export class WorkerLink {
   call(op: string, arg: unknown, signal?: AbortSignal): Promise<unknown> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const refused = this.#refusal();
-    if (refused !== undefined) return Promise.reject(this.#options.fault(refused));
-    const id = this.#nextId++;
-    if (this.#outbox.push({ id, op, arg }) === 1) queueMicrotask(() => this.#flush());
-    const answer = new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
-    return signal === undefined ? answer : untilAborted(answer, signal);
+    return refused === undefined ? this.#life.call(op, arg, signal) : Promise.reject(this.#options.fault(refused));
   }
 
   /** A call that goes at once and gives `transfer` away; whoever uses it bounds how many there are. */
   send(op: string, arg: unknown, transfer: readonly TransferListItem[]): Promise<unknown> {
     if (this.#lost !== undefined) return Promise.reject(this.#options.fault(this.#lost));
-    this.#flush();
-    const id = this.#nextId++;
-    this.#worker.postMessage([{ id, op, arg }], transfer);
-    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+    return this.#life.send(op, arg, transfer);
   }
 
   /** Ends the worker after the calls before it; safe twice. */
   async close(): Promise<void> {
-    if (this.#lost === undefined) {
-      await this.call("close", undefined).catch(() => undefined);
-      await this.#worker.terminate();
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#again?.[Symbol.dispose]();
+      await this.#life.call("close", undefined).catch(() => undefined);
     }
-    await this.#closed;
+    await this.#life.terminate();
+    this.#lost ??= { trouble: "gone", message: "the store is closed", data: undefined };
   }
 
   #refusal(): Trouble | undefined {
     if (this.#lost !== undefined) return this.#lost;
-    if (this.#waiting.size < this.#options.maxCalls) return undefined;
-    const message = `${this.#waiting.size} calls wait for the disk, the limit is ${this.#options.maxCalls}`;
+    if (this.#life.depth < this.#options.maxCalls) return undefined;
+    const message = `${this.#life.depth} calls wait for the disk, the limit is ${this.#options.maxCalls}`;
     return { trouble: "full", message, data: undefined };
   }
 
-  #flush(): void {
-    if (this.#outbox.length === 0) return;
-    const calls = this.#outbox;
-    this.#outbox = [];
-    this.#worker.postMessage(calls);
+  #begin(): WorkerLife {
+    const { url, data, fault } = this.#options;
+    return new WorkerLife(startWorker(url, data), fault);
   }
 
-  #settle(answer: Answer): void {
-    const waiting = this.#waiting.get(answer.id);
-    this.#waiting.delete(answer.id);
-    if ("error" in answer) waiting?.reject(this.#options.fault(answer.error));
-    else waiting?.resolve(answer.value);
+  async #watch(life: WorkerLife): Promise<void> {
+    const begun = this.#options.world.elapsed();
+    const trouble = await life.ended;
+    if (this.#closed) return;
+    if (this.#options.world.elapsed() - begun > longestPauseMs) this.#pauseMs = firstPauseMs;
+    this.#lost = trouble;
+    this.#options.changed(trouble.message);
+    this.#later();
   }
 
-  #fail(message: string): void {
-    this.#lost ??= { trouble: "gone", message, data: undefined };
-    const fault = this.#options.fault(this.#lost);
-    for (const { reject } of this.#waiting.values()) reject(fault);
-    this.#waiting.clear();
+  #later(): void {
+    this.#again = this.#options.world.timer(this.#pauseMs, () => void this.#replace());
+    this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs);
   }
-}
 
-function untilAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
-  // A component's one signal serves all its calls: many listeners are no leak.
-  setMaxListeners(0, signal);
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    signal.addEventListener("abort", abort, { once: true });
-    const settled = () => signal.removeEventListener("abort", abort);
-    answer.then(
-      (value) => {
-        settled();
-        resolve(value);
-      },
-      (error) => {
-        settled();
-        reject(error);
-      },
-    );
-  });
-}
-
-/** A worker does not inherit tsx, whose loader registers itself on main threads only: from source, a first line does. */
-function startWorker(url: URL, workerData: unknown): Worker {
-  if (!url.pathname.endsWith(".ts")) return new Worker(url, { workerData });
-  const execArgv = ["--conditions=source"];
-  const resolved = createRequire(import.meta.url)
-    .resolve("tsx/esm/api")
-    .replace(/\.cjs$/, ".mjs");
-  const loader = JSON.stringify(pathToFileURL(resolved).href);
-  const start = `import(${loader}).then((tsx) => { tsx.register(); return import(${JSON.stringify(url.href)}); })`;
-  return new Worker(start, { eval: true, execArgv, workerData });
+  async #replace(): Promise<void> {
+    const life = this.#begin();
+    this.#life = life;
+    try {
+      await this.#options.greet((op, arg) => life.call(op, arg));
+    } catch (error) {
+      await life.terminate();
+      this.#lost = { trouble: "gone", message: (error as Error).message, data: undefined };
+      if (!this.#closed) this.#later();
+      return;
+    }
+    if (this.#closed) return;
+    this.#lost = undefined;
+    this.#options.changed(undefined);
+    void this.#watch(life);
+  }
 }

@@ -1,6 +1,6 @@
 import { type MessagePort, parentPort, receiveMessageOnPort, type TransferListItem } from "node:worker_threads";
 import { classify } from "./database.ts";
-import type { Answer, Call, Trouble } from "./link.ts";
+import { type Answer, type Call, type Trouble, WorkerTrouble } from "./trouble.ts";
 
 /** One call from the main thread; exactly one of `reply` and `fail` answers it. */
 export interface Request {
@@ -8,18 +8,6 @@ export interface Request {
   readonly arg: unknown;
   reply(value: unknown, transfer?: readonly TransferListItem[]): void;
   fail(error: unknown): void;
-}
-
-/** An error that reaches the caller with this kind of trouble. */
-export class WorkerTrouble extends Error {
-  readonly trouble: Trouble["trouble"];
-  readonly data: Readonly<Record<string, unknown>> | undefined;
-
-  constructor(trouble: Trouble["trouble"], message: string, data?: Readonly<Record<string, unknown>>) {
-    super(message);
-    this.trouble = trouble;
-    this.data = data;
-  }
 }
 
 /**

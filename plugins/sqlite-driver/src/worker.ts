@@ -1,2 +1,4 @@
 export * from "./database.ts";
+export * from "./live-database.ts";
 export * from "./serve.ts";
+export { WorkerTrouble } from "./trouble.ts";

@@ -60,6 +60,11 @@ export class AttributeTable {
     for (const { type, id } of entities) this.#sql.forget.run(id, type);
   }
 
+  /** A write that changes nothing and needs the disk like any other. */
+  touch(): void {
+    this.#sql.storeVersion.run(this.#stored);
+  }
+
   /** The last statement of a transaction that wrote. */
   storeVersion(): void {
     if (this.#version !== this.#stored) this.#sql.storeVersion.run(this.#version);

@@ -1,13 +1,17 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describeAttributeStore, describeEntityStore, silentLog } from "@heddle/plugin-sdk/testing";
+import { describeAttributeStore, describeEntityStore, realWorld, silentLog } from "@heddle/plugin-sdk/testing";
 import { SqliteAttributes } from "./sqlite-attributes.ts";
 import { SqliteEntities } from "./sqlite-entities.ts";
 import { type StoreConfig, StoreFile } from "./store-file.ts";
 
 const metric = { record: () => undefined };
-const parts = { log: silentLog, metrics: { commitSeconds: metric, batchWrites: metric, waitingCalls: metric } };
+const parts = {
+  world: realWorld(),
+  log: silentLog,
+  metrics: { commitSeconds: metric, batchWrites: metric, waitingCalls: metric },
+};
 
 /** Either store on a file of its own. */
 function kit<S extends AsyncDisposable>(make: (file: StoreFile) => S & { start(signal: AbortSignal): Promise<void> }) {

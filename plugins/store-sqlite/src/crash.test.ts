@@ -3,8 +3,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { silentLog } from "@heddle/plugin-sdk/testing";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Worker } from "node:worker_threads";
+import { realWorld, silentLog } from "@heddle/plugin-sdk/testing";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SqliteAttributes } from "./sqlite-attributes.ts";
 import { SqliteEntities } from "./sqlite-entities.ts";
 import { type StoreConfig, StoreFile } from "./store-file.ts";
@@ -28,6 +29,7 @@ afterEach(() => rm(folder, { recursive: true }));
 const batches: number[] = [];
 const metric = { record: () => undefined };
 const parts = {
+  world: realWorld(),
   log: silentLog,
   metrics: {
     commitSeconds: metric,
@@ -112,6 +114,30 @@ describe("store-sqlite and trouble", () => {
     expect(await docs.remove(["d1", "d2", "d3", "d4", "d5"], call)).toBe(5);
     await docs.put([{ value: { id: "again", n: 1 }, expect: "absent" }], call);
     expect(file.health().state).toBe("up");
+    await file.stop();
+  });
+
+  it("opens again by itself when its worker is gone, with collections that came meanwhile", async () => {
+    const workers: Worker[] = [];
+    const watch = (worker: Worker) => workers.push(worker);
+    process.on("worker", watch);
+    const file = fileWith();
+    const entities = new SqliteEntities(file);
+    const docs = entities.collection<Doc>(spec);
+    await file.start(call.signal);
+    await docs.put([{ value: { id: "a", n: 1 }, expect: "absent" }], call);
+    const waiting = docs.find({ limit: 1 }, call);
+    await workers[0]?.terminate();
+    await waiting.catch((error) => expect(error).toMatchObject({ code: "store.unavailable" }));
+    expect(file.health()).toMatchObject({ state: "down" });
+    const refused = docs.put([{ value: { id: "b", n: 2 }, expect: "absent" }], call);
+    await expect(refused).rejects.toMatchObject({ code: "store.unavailable", kind: "unavailable" });
+    const later = entities.collection<Doc>({ name: "later", id: "id", indexes: [] });
+    await vi.waitFor(() => expect(file.health().state).not.toBe("down"), 5_000);
+    await later.put([{ value: { id: "c", n: 3 }, expect: "absent" }], call);
+    expect((await docs.find({ limit: 9 }, call)).items.map(({ value }) => value.id)).toEqual(["a"]);
+    expect(file.health()).toEqual({ state: "up" });
+    process.off("worker", watch);
     await file.stop();
   });
 

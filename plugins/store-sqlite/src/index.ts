@@ -30,7 +30,7 @@ export default definePlugin({
   faults,
   register({ container, config, deps, metrics }) {
     const file = () => {
-      const made = files.get(container) ?? new StoreFile(config, { log: deps.log, metrics });
+      const made = files.get(container) ?? new StoreFile(config, { world: deps.world, log: deps.log, metrics });
       files.set(container, made);
       return made;
     };

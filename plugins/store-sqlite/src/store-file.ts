@@ -1,4 +1,5 @@
-import type { Health, Log, Metric } from "@heddle/plugin-sdk";
+import type { Health, Log, Metric, World } from "@heddle/plugin-sdk";
+import { isFault } from "@heddle/plugin-sdk";
 import { WorkerLink } from "@heddle/sqlite-driver";
 import { fault, faultOf } from "./faults.ts";
 import type { Declaration, Written } from "./protocol.ts";
@@ -12,11 +13,14 @@ export interface StoreConfig {
 }
 
 export interface StoreParts {
+  readonly world: Pick<World, "timer" | "elapsed">;
   readonly log: Log;
   readonly metrics: Readonly<Record<"commitSeconds" | "batchWrites" | "waitingCalls", Metric>>;
 }
 
 const pageBytes = 4096;
+/** How often a store that cannot be written tries whether it can again. */
+const probeMs = 1_000;
 
 /** The file and the worker thread that owns it; both stores talk through it. */
 export class StoreFile {
@@ -27,6 +31,7 @@ export class StoreFile {
   #starting: Promise<void> | undefined;
   /** Why the last write failed; undefined after one that did not. */
   #trouble: string | undefined;
+  #probe: Disposable | undefined;
 
   constructor(config: StoreConfig, parts: StoreParts) {
     this.config = config;
@@ -46,6 +51,7 @@ export class StoreFile {
     const link = this.#link;
     this.#link = undefined;
     this.#starting = undefined;
+    this.#probe?.[Symbol.dispose]();
     await link?.close();
   }
 
@@ -82,7 +88,7 @@ export class StoreFile {
       this.#settled(undefined);
       return value;
     } catch (error) {
-      if (!signal.aborted) this.#settled((error as Error).message);
+      if (isFault(error) && error.kind === "unavailable") this.#settled(error.message);
       throw error;
     }
   }
@@ -95,25 +101,34 @@ export class StoreFile {
   async #open(signal: AbortSignal): Promise<void> {
     const { file, maxCalls, maxBytes = 0 } = this.config;
     const suffix = import.meta.url.endsWith(".ts") ? "ts" : "js";
-    const link = new WorkerLink({
-      url: new URL(`./worker.${suffix}`, import.meta.url),
-      data: { file, maxPages: Math.floor(maxBytes / pageBytes) } satisfies WorkerOptions,
-      maxCalls,
-      fault: (trouble) => faultOf(trouble, file),
-    });
-    try {
-      const declared = [...this.#declarations.values()].map((declaration) => link.call("declare", declaration, signal));
-      await Promise.all([link.call("open", undefined, signal), ...declared]);
-    } catch (error) {
-      await link.close();
-      throw error;
-    }
-    this.#link = link;
+    this.#link = await WorkerLink.open(
+      {
+        url: new URL(`./worker.${suffix}`, import.meta.url),
+        data: { file, maxPages: Math.floor(maxBytes / pageBytes) } satisfies WorkerOptions,
+        maxCalls,
+        world: this.#parts.world,
+        fault: (trouble) => faultOf(trouble, file),
+        greet: async (call) => {
+          await call("open", undefined);
+          // Ones that come meanwhile are met, too.
+          for (const declaration of this.#declarations.values()) await call("declare", declaration);
+        },
+        changed: (lost) => this.#changed(lost),
+      },
+      signal,
+    );
+  }
+
+  #changed(lost: string | undefined): void {
+    if (lost === undefined) this.#parts.log.info("the store is open again");
+    else this.#parts.log.error("the store was lost and will be opened again", { trouble: lost });
   }
 
   /** Later calls come after it; its own failure shows in them too. */
   #sendDeclaration(link: WorkerLink, declaration: Declaration): void {
     link.call("declare", declaration).catch((error: Error) => {
+      // The next worker is told when it is greeted.
+      if (link.lost !== undefined) return;
       this.#parts.log.error("a collection cannot be used", { collection: declaration.name, trouble: error.message });
     });
   }
@@ -121,8 +136,27 @@ export class StoreFile {
   #settled(trouble: string | undefined): void {
     const before = this.#trouble;
     this.#trouble = trouble;
-    if (trouble === undefined && before !== undefined) this.#parts.log.info("the store is writable again");
-    if (trouble !== undefined && before === undefined)
-      this.#parts.log.error("the store cannot be written", { trouble });
+    const { log, world } = this.#parts;
+    if (trouble === undefined) {
+      if (before === undefined) return;
+      log.info("the store is writable again");
+      this.#probe?.[Symbol.dispose]();
+    } else if (before === undefined) {
+      log.error("the store cannot be written", { trouble });
+      this.#probe = world.timer(probeMs, () => this.#tryAgain());
+    }
+  }
+
+  /** Without it a store that nobody writes to would not see that it can be written again. */
+  async #tryAgain(): Promise<void> {
+    if (this.#trouble === undefined || this.#link === undefined) return;
+    const stopped = this.#link;
+    await stopped.call("probe", undefined).then(
+      () => this.#settled(undefined),
+      () => undefined,
+    );
+    if (this.#trouble !== undefined && this.#link === stopped) {
+      this.#probe = this.#parts.world.timer(probeMs, () => this.#tryAgain());
+    }
   }
 }

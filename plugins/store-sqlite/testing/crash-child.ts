@@ -5,10 +5,11 @@ import { StoreFile } from "../src/store-file.ts";
 
 /** Writes documents and attributes until it is killed; prints each number once both are acknowledged. */
 const log: Log = { child: () => log, debug() {}, info() {}, warn() {}, error: console.error };
+const world = { elapsed: () => performance.now(), timer: () => ({ [Symbol.dispose]() {} }) };
 const metric = { record: () => undefined };
 const metrics = { commitSeconds: metric, batchWrites: metric, waitingCalls: metric };
 const [file = "", first = "0"] = process.argv.slice(2);
-const shared = new StoreFile({ file, maxCalls: 100, cacheBytes: 1000 }, { log, metrics });
+const shared = new StoreFile({ file, maxCalls: 100, cacheBytes: 1000 }, { world, log, metrics });
 const docs = new SqliteEntities(shared).collection<{ id: string; n: number }>({
   name: "crash",
   id: "id",

@@ -86,7 +86,9 @@ export class CoapServer {
     const shown = host.includes(":") ? `[${host}]` : host;
     const address = `coap://${shown}:${run.udp.port}`;
     this.#deps.log.info("listening", { address });
-    this.#deps.notes.add({ title: "CoAP", lines: [address] });
+    const target = address.replace("//0.0.0.0", "//127.0.0.1");
+    const example = `coap-client-notls -m POST ${target}/api/v1/{token}/telemetry -t json -e '{"temperature":27}'`;
+    this.#deps.notes.add({ title: "CoAP", lines: [address], example });
   }
 
   async stop(): Promise<void> {

@@ -59,7 +59,7 @@ export class MqttTransport implements AsyncDisposable {
     if (tls !== undefined) await this.#listen("mqtts", await this.#tlsServer(tls), tls.port);
     this.#connections.start();
     log.info("listening", { addresses: this.#addresses });
-    notes.add({ title: "MQTT", lines: this.#addresses });
+    notes.add({ title: "MQTT", lines: this.#addresses, example: exampleFor(this.#addresses[0] ?? "") });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -128,4 +128,11 @@ export class MqttTransport implements AsyncDisposable {
     this.#connections.add(connection);
     socket.on("error", onError).on("close", onClose).on("data", onData);
   }
+}
+
+/** A command with the client that every tutorial uses. */
+function exampleFor(address: string): string {
+  const { hostname, port } = new URL(address);
+  const host = hostname === "0.0.0.0" ? "127.0.0.1" : hostname;
+  return `mosquitto_pub -q 1 -h ${host} -p ${port} -u {token} -t v1/devices/me/telemetry -m '{"temperature":26}'`;
 }

@@ -75,6 +75,14 @@ export class Appender {
     return done;
   }
 
+  /** A new worker knows no link numbers: batches made of them end with `fault`, later ones name their series again. */
+  relink(fault: Error): void {
+    this.#seal();
+    for (const { reject } of this.#sealed.splice(0)) reject(fault);
+    this.#sealedBytes = 0;
+    this.#forgetLinks();
+  }
+
   /** Resolves when nothing waits for the disk. */
   async idle(): Promise<void> {
     const waiting = [...this.#sealed, ...(this.#open === undefined ? [] : [this.#open])];
@@ -82,11 +90,7 @@ export class Appender {
   }
 
   #begin(ttl: number): Pending {
-    if (this.#nextLink > this.#options.series) {
-      this.#links = new Map();
-      this.#nextLink = 0;
-      this.#reset = true;
-    }
+    if (this.#nextLink > this.#options.series) this.#forgetLinks();
     let resolve!: () => void;
     let reject!: (error: unknown) => void;
     const done = new Promise<void>((yes, no) => {
@@ -102,6 +106,12 @@ export class Appender {
       });
     }
     return pending;
+  }
+
+  #forgetLinks(): void {
+    this.#links = new Map();
+    this.#nextLink = 0;
+    this.#reset = true;
   }
 
   #add(builder: BatchBuilder, { entity, ts, values }: Sample): void {

@@ -11,19 +11,22 @@ interface Entity {
 const bulkSeries = 200_000;
 
 /** `entityType, id, key` */
-type SeriesName = [string, string, string];
+export type SeriesName = readonly [string, string, string];
 
 /** The series in memory: whole entities, read from the file when first asked for, dropped again beyond the limit. */
 export class Catalog {
   readonly #sql: Statements;
   readonly #limit: number;
   readonly #entities = new Map<string, Entity>();
-  #links: (Series | SeriesName)[] = [];
+  /** What link numbers stand for; a catalog that follows this one on the same file goes on with them. */
+  readonly #names: readonly SeriesName[];
+  #links: Series[] = [];
   #count = 0;
 
-  constructor(sql: Statements, limit: number) {
+  constructor(sql: Statements, { limit, names }: { readonly limit: number; readonly names: readonly SeriesName[] }) {
     this.#sql = sql;
     this.#limit = limit;
+    this.#names = names;
   }
 
   get count(): number {
@@ -52,23 +55,22 @@ export class Catalog {
     return series;
   }
 
-  /** The next link numbers, counted from 0, stand for these series; no I/O, so that it cannot fail half-way. */
-  link(defines: readonly string[]): void {
-    for (let at = 0; at < defines.length; at += 3) this.#links.push(defines.slice(at, at + 3) as SeriesName);
-  }
-
   linked(number: number): Series {
-    const link = this.#links[number];
-    if (link instanceof Series) return link;
-    if (link === undefined) throw new Error(`series link ${number} was never defined`);
-    const series = this.series(...link);
+    const known = this.#links[number];
+    if (known !== undefined) return known;
+    const name = this.#names[number];
+    if (name === undefined) throw new Error(`series link ${number} was never defined`);
+    const series = this.series(...name);
     series.linked = true;
     this.#links[number] = series;
     return series;
   }
 
+  /** Link numbers get new meanings. */
   unlink(): void {
-    for (const link of this.#links) if (link instanceof Series) link.linked = false;
+    this.#links.forEach((link) => {
+      link.linked = false;
+    });
     this.#links = [];
   }
 

@@ -3,9 +3,10 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Worker } from "node:worker_threads";
 import type { Point } from "@heddle/plugin-sdk";
 import { realWorld, silentLog } from "@heddle/plugin-sdk/testing";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { SqliteTimeseries, type TimeseriesConfig } from "./sqlite-timeseries.ts";
 
 const child = fileURLToPath(new URL("../testing/crash-child.ts", import.meta.url));
@@ -121,6 +122,31 @@ describe("ts-sqlite and trouble", () => {
       ...Array.from({ length: 50 }, (_, at) => acknowledged - 50 + at),
       9000,
     ]);
+    await store[Symbol.asyncDispose]();
+  });
+
+  it("opens again by itself when its worker is gone, and goes on with series it has known", async () => {
+    const workers: Worker[] = [];
+    const watch = (worker: Worker) => workers.push(worker);
+    process.on("worker", watch);
+    const store = await open(configOf());
+    const append = (ts: number) => store.append([{ entity, ts, values: { a: ts, b: `text ${ts}` } }], call);
+    await append(1);
+    const waiting = append(2);
+    await workers[0]?.terminate();
+    await waiting.catch((error) => expect(error).toMatchObject({ code: "timeseries.unavailable" }));
+    expect(store.health()).toMatchObject({ state: "down" });
+    await expect(append(3)).rejects.toMatchObject({ code: "timeseries.unavailable" });
+    await expect(store.latest(entity, "all", call)).rejects.toMatchObject({ code: "timeseries.unavailable" });
+    await vi.waitFor(() => expect(store.health().state).not.toBe("down"), 5_000);
+    await append(4);
+    expect(store.health()).toEqual({ state: "up" });
+    expect(workers).toHaveLength(2);
+    expect((await read(store, "b")).filter(({ ts }) => ts !== 2).map(({ value }) => value)).toEqual([
+      "text 1",
+      "text 4",
+    ]);
+    process.off("worker", watch);
     await store[Symbol.asyncDispose]();
   });
 

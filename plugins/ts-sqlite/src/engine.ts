@@ -1,6 +1,6 @@
 import { type Database, transaction } from "@heddle/sqlite-driver/worker";
 import { type BatchView, viewBatch } from "./batch.ts";
-import { Catalog } from "./catalog.ts";
+import { Catalog, type SeriesName } from "./catalog.ts";
 import { decodeChunk } from "./chunk.ts";
 import { chunkPoints, outside, removeStored, writeRecent } from "./chunks.ts";
 import { isText } from "./points.ts";
@@ -54,19 +54,17 @@ export class Engine {
   #logPoints = 0;
   #seq = 0;
 
-  constructor(database: Database, limits: EngineLimits) {
+  constructor(database: Database, limits: EngineLimits, names: readonly SeriesName[]) {
     database.exec(schema);
     this.#database = database;
     this.#limits = limits;
     this.sql = prepareAll(database);
-    this.catalog = new Catalog(this.sql, limits.series);
+    this.catalog = new Catalog(this.sql, { limit: limits.series, names });
     this.#replay();
   }
 
   /** Durable when it returns. */
   append(batch: Batch): void {
-    if (batch.reset) this.catalog.unlink();
-    this.catalog.link(batch.defines);
     const bytes = new Uint8Array(batch.body);
     const view = viewBatch(bytes);
     const series = Array.from(view.series, (number) => this.catalog.linked(number));
@@ -105,6 +103,14 @@ export class Engine {
       this.#due.delete(series);
       series.forget();
     }
+  }
+
+  /** A write that changes nothing and needs the disk like any other. */
+  probe(): void {
+    transaction(this.#database, () => {
+      this.sql.doom.run(-1);
+      this.sql.undoom.run(-1);
+    });
   }
 
   /** Drops some of what has expired or was forgotten, and prunes the log; true when there is more. */

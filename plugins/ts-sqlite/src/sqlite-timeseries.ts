@@ -61,18 +61,18 @@ export class SqliteTimeseries implements TimeseriesStore {
     const { file, maxBytes = 0, logPoints, series, maxCalls, batchBytes, pendingBytes } = this.#config;
     const suffix = import.meta.url.endsWith(".ts") ? "ts" : "js";
     const data: WorkerOptions = { file, logPoints, series, maxPages: Math.floor(maxBytes / pageBytes) };
-    const link = new WorkerLink({
-      url: new URL(`./worker.${suffix}`, import.meta.url),
-      data,
-      maxCalls,
-      fault: (trouble) => faultOf(trouble, file),
-    });
-    try {
-      await link.call("open", undefined, signal);
-    } catch (error) {
-      await link.close();
-      throw error;
-    }
+    const link = await WorkerLink.open(
+      {
+        url: new URL(`./worker.${suffix}`, import.meta.url),
+        data,
+        maxCalls,
+        world: this.#parts.world,
+        fault: (trouble) => faultOf(trouble, file),
+        greet: (call) => call("open", undefined),
+        changed: (lost) => this.#changed(lost),
+      },
+      signal,
+    );
     const appender = new Appender({
       batchBytes,
       pendingBytes,
@@ -83,6 +83,13 @@ export class SqliteTimeseries implements TimeseriesStore {
     });
     this.#running = { link, appender };
     this.#scheduleTidy(this.#config.tidyMs);
+  }
+
+  #changed(lost: string | undefined): void {
+    const { log } = this.#parts;
+    if (lost !== undefined) return log.error("time series were lost and will be opened again", { trouble: lost });
+    log.info("time series are open again");
+    this.#running?.appender.relink(fault("timeseries.unavailable", "its worker was lost meanwhile"));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -169,32 +176,45 @@ export class SqliteTimeseries implements TimeseriesStore {
   }
 
   #committed({ seconds, points, error }: { seconds: number; points: number; error: unknown }): void {
-    const { metrics, log } = this.#parts;
+    const { metrics } = this.#parts;
     metrics.commitSeconds.record(seconds);
     metrics.batchPoints.record(points);
     metrics.pendingBytes.record(this.#running?.appender.pendingBytes ?? 0);
-    const trouble = error === undefined ? undefined : (error as Error).message;
+    this.#settled(error === undefined ? undefined : (error as Error).message);
+  }
+
+  #settled(trouble: string | undefined): void {
+    const { log } = this.#parts;
     if (trouble === undefined && this.#trouble !== undefined) log.info("time series are writable again");
     if (trouble !== undefined && this.#trouble === undefined) log.error("time series cannot be written", { trouble });
     this.#trouble = trouble;
   }
 
-  /** Expired and forgotten points go in small steps, so that no commit waits long behind one. */
   #scheduleTidy(afterMs: number): void {
-    const { world, log } = this.#parts;
-    this.#tidy = world.timer(afterMs, () => {
-      const link = this.#running?.link;
-      if (link === undefined || link.lost !== undefined) return;
-      link.call("tidy", world.now()).then(
-        (more) => this.#running && this.#scheduleTidy(more === true ? 0 : this.#config.tidyMs),
-        (error: Error) => {
-          log.warn("expired time series could not be dropped", { trouble: error.message });
-          if (this.#running) this.#scheduleTidy(this.#config.tidyMs);
-        },
-      );
+    this.#tidy = this.#parts.world.timer(afterMs, async () => {
+      const running = this.#running;
+      if (running === undefined) return;
+      const more = await this.#tidyUp(running.link);
+      if (this.#running === running) this.#scheduleTidy(more ? 0 : this.#config.tidyMs);
     });
   }
+
+  /** Expired and forgotten points go in small steps, so that no commit waits long behind one. */
+  async #tidyUp(link: WorkerLink): Promise<boolean> {
+    try {
+      // Its success is seen without an append.
+      if (this.#trouble !== undefined) await link.call("probe", undefined).then(() => this.#settled(undefined), ignore);
+      return (await link.call("tidy", this.#parts.world.now())) as boolean;
+    } catch (error) {
+      const trouble = (error as Error).message;
+      // What cannot be written says so by itself.
+      if (this.#trouble === undefined) this.#parts.log.warn("expired time series could not be dropped", { trouble });
+      return false;
+    }
+  }
 }
+
+const ignore = (): undefined => undefined;
 
 const point = (key: string, ts: number, page: PageAnswer, at: number): Point => ({
   key,
