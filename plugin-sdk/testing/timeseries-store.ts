@@ -233,7 +233,7 @@ const aggregating: Case[] = [
     await save(store, 2, { k: 2.5 });
     assert.deepStrictEqual(await windows(store, "SUM", [0, 10]), [[5, new Double(6), 3]]);
   }),
-  test("MIN and MAX are of the numbers if there are any, else of the texts", async (store) => {
+  test("MIN and MAX are of the numbers if there are any, doubles beside doubles, else of the texts", async (store) => {
     for (const [ts, k] of [
       [1, "zz"],
       [2, new Double(3)],
@@ -248,9 +248,14 @@ const aggregating: Case[] = [
       [15, "a", 2],
     ]);
     assert.deepStrictEqual(await windows(store, "MAX", [0, 10, 20]), [
-      [5, 7, 4],
+      [5, new Double(7), 4],
       [15, "b", 2],
     ]);
+  }),
+  test("SUM and AVG of a window without numbers are zero", async (store) => {
+    await save(store, 1, { k: "x" });
+    assert.deepStrictEqual(await windows(store, "SUM", [0, 10]), [[5, 0, 1]]);
+    assert.deepStrictEqual(await windows(store, "AVG", [0, 10]), [[5, new Double(0), 1]]);
   }),
   test("COUNT counts every point, of whatever type", async (store) => {
     for (const [ts, k] of [1, "x", true, new Json("{}"), 2.5].entries()) await save(store, ts, { k });

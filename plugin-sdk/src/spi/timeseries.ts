@@ -36,8 +36,9 @@ export interface RangeQuery {
   readonly order: "asc" | "desc";
   /**
    * Windows between neighbouring `bounds` (ascending, n + 1 for n windows); each non-empty one gives a point at
-   * start + floor((end - start) / 2), ascending. AVG is a double; SUM stays long over longs only; MIN and MAX are of the
-   * numbers if there are any, else of the texts; COUNT counts every point (runtime 12.6).
+   * start + floor((end - start) / 2), ascending. AVG is a double; SUM stays long over longs only; both are zero for a window
+   * without numbers. MIN and MAX are of the numbers if there are any, a double when one of them is, else of the texts.
+   * COUNT counts every point (runtime 12.6).
    */
   readonly aggregate?: { readonly fn: AggregateFn; readonly bounds: readonly number[] };
 }

@@ -127,14 +127,15 @@ function aggregated(values: readonly Value[], fn: NonNullable<RangeQuery["aggreg
   if (fn === "COUNT") return values.length;
   const numbers = values.filter((value) => numberOf(value) !== undefined);
   const sum = numbers.reduce<number>((total, value) => total + (numberOf(value) as number), 0);
-  if (fn === "AVG") return numbers.length === 0 ? undefined : double(sum / numbers.length);
+  if (fn === "AVG") return double(numbers.length === 0 ? 0 : sum / numbers.length);
   if (fn === "SUM") {
-    if (numbers.length === 0) return undefined;
     return numbers.every((value) => valueType(value) === "LONG") ? sum : double(sum);
   }
   const rank = (value: Value): number | string => (numbers.length > 0 ? (numberOf(value) as number) : valueText(value));
   const of = numbers.length > 0 ? numbers : values;
-  return of.reduce((best, value) =>
+  const best = of.reduce((best, value) =>
     (fn === "MIN" ? rank(value) < rank(best) : rank(value) > rank(best)) ? value : best,
   );
+  const mixed = numbers.some((value) => valueType(value) === "DOUBLE");
+  return mixed ? double(numberOf(best) as number) : best;
 }

@@ -22,6 +22,7 @@ const config = {
   logPoints: 300_000,
   series: 1_000_000,
   tidyMs: 1000,
+  commitInterval: 0,
 };
 const world: World = {
   now: Date.now,

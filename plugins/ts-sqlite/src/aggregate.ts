@@ -6,6 +6,7 @@ export type Fn = "MIN" | "MAX" | "AVG" | "SUM" | "COUNT";
 interface Window {
   count: number;
   numbers: number;
+  doubles: boolean;
   /** Of longs only while it is a bigint; sums stay exact beyond 2^53. */
   sum: number;
   longs: bigint | undefined;
@@ -58,7 +59,15 @@ export class Aggregation {
   }
 }
 
-const emptyWindow = (): Window => ({ count: 0, numbers: 0, sum: 0, longs: 0n, best: undefined, text: undefined });
+const emptyWindow = (): Window => ({
+  count: 0,
+  numbers: 0,
+  doubles: false,
+  sum: 0,
+  longs: 0n,
+  best: undefined,
+  text: undefined,
+});
 
 function take(window: Window, code: number, value: number | string, fn: Fn): void {
   window.count++;
@@ -71,6 +80,7 @@ function take(window: Window, code: number, value: number | string, fn: Fn): voi
     return;
   }
   window.numbers++;
+  if (code === kind.double) window.doubles = true;
   if (fn === "AVG" || fn === "SUM") return addNumber(window, code, value);
   const best = window.best;
   const less = best === undefined ? true : fn === "MIN" ? smaller(value, best.value) : smaller(best.value, value);
@@ -92,11 +102,15 @@ const exact = (value: number | string): number | bigint => (typeof value === "st
 const textOf = (code: number, value: number | string): string =>
   isText(code) ? (value as string) : String(value === 1);
 
+/** Beside doubles a long is one, too. */
+function bestOf({ best, doubles }: Window): Window["best"] {
+  return best === undefined || !doubles ? best : { kind: kind.double, value: Number(best.value) };
+}
+
 function resultOf(window: Window, fn: Fn): { kind: number; value: number | string } | undefined {
   if (fn === "COUNT") return { kind: kind.long, value: window.count };
-  if (fn === "MIN" || fn === "MAX") return window.best ?? window.text;
-  if (window.numbers === 0) return undefined;
-  if (fn === "AVG") return { kind: kind.double, value: window.sum / window.numbers };
+  if (fn === "MIN" || fn === "MAX") return bestOf(window) ?? window.text;
+  if (fn === "AVG") return { kind: kind.double, value: window.numbers === 0 ? 0 : window.sum / window.numbers };
   if (window.longs === undefined) return { kind: kind.double, value: window.sum };
   const sum = Number(window.longs);
   if (Number.isSafeInteger(sum)) return { kind: kind.long, value: sum };

@@ -7,6 +7,9 @@ import { isText } from "./points.ts";
 import { kindOf, textOf } from "./values.ts";
 
 export interface AppenderOptions {
+  /** Commits begin at least so far apart, ms. */
+  readonly intervalMs?: number;
+  readonly pause?: (ms: number) => Promise<void>;
   /** Bytes of one commit; more begin the next. */
   readonly batchBytes: number;
   /** Bytes that may wait for the disk, the running commit included. */
@@ -155,9 +158,13 @@ export class Appender {
       const next = this.#sealed.shift();
       if (next === undefined) break;
       this.#sealedBytes -= next.builder.bytes;
+      const begun = this.#options.elapsed();
       this.#sentBytes = next.builder.bytes;
       await this.#send(next);
       this.#sentBytes = 0;
+      // The first after a quiet time goes at once; under load fewer and larger commits cost less of everything.
+      const early = (this.#options.intervalMs ?? 0) - (this.#options.elapsed() - begun);
+      if (early > 0 && this.#sealed.length === 0) await this.#options.pause?.(early);
     }
     this.#sending = false;
   }

@@ -30,6 +30,7 @@ function describeWith(name: string, logPoints: number): void {
         maxCalls: 1000,
         series: 1000,
         tidyMs: 20,
+        commitInterval: 0,
         logPoints,
       };
       let store = await open(config);

@@ -28,6 +28,7 @@ const configOf = (more: Partial<TimeseriesConfig> = {}): TimeseriesConfig => ({
   maxCalls: 100,
   series: 1000,
   tidyMs: 20,
+  commitInterval: 0,
   logPoints: 300,
   ...more,
 });

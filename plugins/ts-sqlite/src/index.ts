@@ -21,6 +21,10 @@ export default definePlugin({
         description: "Points in memory and in the log before the oldest are packed; a start reads them again.",
       }),
       series: Type.Integer({ default: 1_000_000, minimum: 1000, description: "Series kept in memory." }),
+      commitInterval: Duration({
+        default: "8ms",
+        description: "Commits begin at least so far apart; the first after a quiet time goes at once.",
+      }),
       tidyMs: Duration({ default: "1s", description: "How often expired points are dropped." }),
       maxBytes: Type.Optional(Bytes({ description: "Size the file may have; appends beyond it are refused." })),
     },

@@ -29,6 +29,8 @@ export interface TimeseriesConfig {
   readonly logPoints: number;
   readonly series: number;
   readonly tidyMs: number;
+  /** Commits begin at least so far apart, ms. */
+  readonly commitInterval: number;
   readonly maxBytes?: number;
 }
 
@@ -78,6 +80,8 @@ export class SqliteTimeseries implements TimeseriesStore {
       pendingBytes,
       series,
       link,
+      intervalMs: this.#config.commitInterval,
+      pause: (ms) => new Promise((resolve) => void this.#parts.world.timer(ms, resolve)),
       elapsed: () => this.#parts.world.elapsed(),
       committed: (commit) => this.#committed(commit),
     });

@@ -24,6 +24,7 @@ const config = {
   maxCalls: 100,
   series: 1000,
   tidyMs: 50,
+  commitInterval: 0,
   logPoints: 300,
 };
 const store = new SqliteTimeseries(config, { world, log, metrics });
