@@ -1,12 +1,12 @@
-import type { Feed, FeedUpdate } from "@heddle/plugin-sdk";
+import { type Feed, type FeedUpdate, valueText } from "@heddle/plugin-sdk";
 import type { Shown } from "./answers.ts";
 
 /** Updates that wait while the first values are read. */
 const mostHeld = 10_000;
 
 export interface LiveOptions {
-  /** Series: a point older than the last one sent of its key is not news (websocket 3.4). */
-  readonly newestOnly: boolean;
+  /** Latest values: a point older than the last one sent of its key is not news (websocket 3.4). */
+  readonly what: "latest" | "window" | "attributes";
   send(points: readonly Shown[]): void;
   /** Current values, after updates may have been lost. */
   read(): Promise<readonly Shown[]>;
@@ -21,6 +21,8 @@ export class LiveSubscription {
   readonly #options: LiveOptions;
   readonly #sent = new Map<string, number>();
   #held: FeedUpdate[] | undefined = [];
+  /** Updates were lost before the first answer had been sent. */
+  #missed = false;
   #feed: Feed | undefined;
   #closed = false;
 
@@ -33,6 +35,10 @@ export class LiveSubscription {
     if (this.#closed) this.#drop(feed);
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** The first answer; live updates follow it. */
   begin(points: readonly Shown[]): void {
     if (this.#closed) return;
@@ -41,21 +47,26 @@ export class LiveSubscription {
     this.#options.send(points);
     const held = this.#held ?? [];
     this.#held = undefined;
-    for (const update of held) this.#news(update, true);
+    const shown = held.length === 0 ? nothing : new Set(points.map(nameOf));
+    for (const update of held) this.#news(update, shown);
+    if (this.#missed) this.resync();
   }
 
   deliver(update: FeedUpdate): void {
     if (this.#closed) return;
-    if (this.#held === undefined) this.#news(update, false);
+    if (this.#held === undefined) this.#news(update, nothing);
     else if (this.#held.length < mostHeld) this.#held.push(update);
+    else this.#missed = true;
   }
 
-  /** `again`: may be part of the first answer already, so only what is newer is news. */
-  #news({ changes }: FeedUpdate, again: boolean): void {
-    const points = changes.filter(({ key, ts, value }) => {
-      if (value === null || (!this.#options.newestOnly && !again)) return true;
-      const sent = this.#sent.get(key) ?? Number.NEGATIVE_INFINITY;
-      return again ? ts > sent : ts >= sent;
+  /** `shown`: what the first answer held, for updates from before it; nothing for those after it. */
+  #news({ changes }: FeedUpdate, shown: ReadonlySet<string>): void {
+    const { what } = this.#options;
+    const ordered = what === "latest" || (what === "attributes" && shown !== nothing);
+    const points = changes.filter((point) => {
+      if (point.value === null) return true;
+      if (shown !== nothing && shown.has(nameOf(point))) return false;
+      return !ordered || point.ts >= (this.#sent.get(point.key) ?? Number.NEGATIVE_INFINITY);
     });
     if (points.length === 0) return;
     for (const { key, ts, value } of points) {
@@ -66,7 +77,9 @@ export class LiveSubscription {
   }
 
   resync(): void {
-    if (this.#closed || this.#held !== undefined) return;
+    if (this.#closed) return;
+    this.#missed = this.#held !== undefined;
+    if (this.#missed) return;
     this.#options.read().then(
       (points) => {
         const missed = points.filter(
@@ -89,3 +102,7 @@ export class LiveSubscription {
     feed[Symbol.asyncDispose]().then(undefined, (error) => this.#options.failed(error));
   }
 }
+
+const nothing: ReadonlySet<string> = new Set();
+
+const nameOf = ({ key, ts, value }: Shown): string => `${ts} ${value === null ? "" : valueText(value)} ${key}`;

@@ -13,7 +13,7 @@ import type {
 import { accessTo } from "./access.ts";
 import { errorCodes, errorText, type Shown, updateText } from "./answers.ts";
 import type { Command, SeriesCommand } from "./commands.ts";
-import { LiveSubscription } from "./live-subscription.ts";
+import { type LiveOptions, LiveSubscription } from "./live-subscription.ts";
 import { readAttributes, readRange, scopesOf } from "./reading.ts";
 
 const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -106,7 +106,7 @@ export class WsCommands {
       return [...found, ...keys.filter((key) => !have.has(key)).map((key) => ({ key, ts: now, value: null }))];
     };
     const first = windowed ? () => this.#range(command, entity, { from: startTs, to: startTs + timeWindow }) : read;
-    const live = this.#begin(command, { newestOnly: !windowed, read });
+    const live = this.#begin(command, { what: windowed ? "window" : "latest", read });
     const tenantId = await this.#tenant(command, entity, live);
     if (tenantId === undefined) return;
     await this.#follow(live, { tenantId, entity, series: keys.length === 0 ? "all" : keys }, first);
@@ -118,7 +118,7 @@ export class WsCommands {
     if (scopes === undefined) return;
     const { keys } = command;
     const read = () => readAttributes(this.#deps.attributes, { entity, scopes, keys }, this.#options);
-    const live = this.#begin(command, { newestOnly: false, read });
+    const live = this.#begin(command, { what: "attributes", read });
     const tenantId = await this.#tenant(command, entity, live);
     if (tenantId === undefined) return;
     const wanted = keys.length === 0 ? ("all" as const) : keys;
@@ -126,7 +126,7 @@ export class WsCommands {
     await this.#follow(live, { tenantId, entity, attributes }, read);
   }
 
-  #begin({ cmdId }: SeriesCommand, how: { newestOnly: boolean; read(): Promise<readonly Shown[]> }): LiveSubscription {
+  #begin({ cmdId }: SeriesCommand, how: Pick<LiveOptions, "what" | "read">): LiveSubscription {
     this.#live.get(cmdId)?.close();
     const { log } = this.#deps;
     const live = new LiveSubscription({
@@ -150,9 +150,15 @@ export class WsCommands {
       this.#options,
     );
     live.attach(feed);
-    await feed.live;
-    const points = await first();
-    if (points !== undefined) live.begin(points);
+    try {
+      await feed.live;
+      const points = await first();
+      if (points === undefined) live.close();
+      else live.begin(points);
+    } catch (error) {
+      // Ended meanwhile by the client: nobody waits for an answer, and its id may be another's already.
+      if (!live.closed) throw error;
+    }
   }
 
   /** Undefined, and an error was sent, when the caller may not read the entity. */

@@ -68,6 +68,7 @@ export class WsConnection {
 
   close(code: number, reason: string): void {
     this.#end.abort();
+    this.#commands?.close();
     const text = Buffer.from(reason).subarray(0, reasonBytes).toString();
     this.#socket.close(code, text);
     this.#options.deps.world.timer(lingerMs, () => this.#socket.terminate());

@@ -32,7 +32,7 @@ export class WsEndpoint {
   readonly #config: Config;
   readonly #deps: Deps;
   readonly #metrics: { readonly connections: Metric; readonly sent: Metric };
-  readonly #server = new WebSocketServer({ noServer: true, maxPayload: frameBytes, perMessageDeflate: false });
+  #server: WebSocketServer | undefined;
   readonly #connections = new Set<WsConnection>();
   #mount: Disposable | undefined;
   #pinger: Disposable | undefined;
@@ -44,9 +44,11 @@ export class WsEndpoint {
   }
 
   start(): void {
+    const server = new WebSocketServer({ noServer: true, maxPayload: frameBytes, perMessageDeflate: false });
+    this.#server = server;
     this.#mount = this.#deps.http.upgrade(base, (request, socket, head) => {
       const url = new URL(request.url ?? base, "http://any");
-      this.#server.handleUpgrade(request, socket, head, (opened) => {
+      server.handleUpgrade(request, socket, head, (opened) => {
         const dialect = dialects.get(url.pathname.replace(/\/$/, ""));
         if (dialect === undefined) return opened.close(1007, "Unknown session type");
         this.#open(new WsConnection(opened, this.#optionsFor(dialect, url.searchParams.get("token") ?? undefined)));
@@ -85,6 +87,9 @@ export class WsEndpoint {
     this.#mount?.[Symbol.dispose]();
     this.#pinger?.[Symbol.dispose]();
     for (const connection of [...this.#connections]) connection.leave();
-    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const server = this.#server;
+    if (server === undefined) return;
+    this.#server = undefined;
+    await new Promise<void>((resolve) => server.close(() => resolve()));
   }
 }

@@ -17,6 +17,7 @@ import { select, type Wanted, wantedOf } from "./interest.ts";
 const retryMs = 1_000;
 /** Subscriptions are told again so often: an owner that forgot them by a move nobody saw learns them back. */
 const renewMs = 30_000;
+const expireMs = 3 * renewMs;
 
 interface Deps {
   readonly world: World;
@@ -33,6 +34,11 @@ interface OpenFeed {
   readonly end: AbortController;
   /** Who was told last. */
   owner: string | undefined;
+  /** The owner is being told, or has to be told once more. */
+  telling: boolean;
+  again: boolean;
+  /** Updates may have been lost. */
+  missed: boolean;
 }
 
 /** Subscriptions of this node, and the way to the subscribers of any entity. */
@@ -46,12 +52,15 @@ export class LiveFeeds implements Feeds {
   readonly #watchedHere = new Set<string>();
   /** The only member owns everything: nobody elsewhere can be watching. */
   #alone = false;
+  /** Ids of a former life of this node, which owners may still know, name nothing in this one. */
+  readonly #life: string;
   #lastId = 0;
   #renewal: Disposable | undefined;
   #watch: Disposable | undefined;
 
   constructor(deps: Deps, delivered: (updates: number) => void) {
     this.#deps = deps;
+    this.#life = deps.world.uuid();
     this.#hub = {
       kind: "feed-hub",
       placement: "node",
@@ -64,6 +73,8 @@ export class LiveFeeds implements Feeds {
       }),
     };
     this.#feed = feedKind({
+      world: deps.world,
+      expireMs,
       cluster: deps.cluster,
       hub: (node) => deps.actors.at(node, this.#hub, "feeds"),
       onOpen: (key) => this.#watchedHere.add(key),
@@ -83,16 +94,28 @@ export class LiveFeeds implements Feeds {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#watch?.[Symbol.dispose]();
     this.#renewal?.[Symbol.dispose]();
+    for (const feed of this.#open.values()) feed.end.abort();
+    this.#open.clear();
   }
 
   subscribe(interest: FeedInterest, on: OpenFeed["on"], call: CallOptions): Feed {
-    const id = String(++this.#lastId);
+    const id = `${this.#life}/${++this.#lastId}`;
     const key = entityKey(interest.tenantId, interest.entity);
-    const feed: OpenFeed = { id, key, wanted: wantedOf(interest), on, end: new AbortController(), owner: undefined };
+    const feed: OpenFeed = {
+      id,
+      key,
+      wanted: wantedOf(interest),
+      on,
+      end: new AbortController(),
+      owner: undefined,
+      telling: false,
+      again: false,
+      missed: false,
+    };
     this.#open.set(id, feed);
     const live = this.#announce(feed, AbortSignal.any([call.signal, feed.end.signal]));
     return {
-      live,
+      live: live.then(() => undefined),
       [Symbol.asyncDispose]: async () => {
         if (!this.#open.delete(id)) return;
         feed.end.abort();
@@ -117,11 +140,12 @@ export class LiveFeeds implements Feeds {
     return this.#watchedHere.has(key) || (!this.#alone && cluster.ownerOf(key) !== cluster.self);
   }
 
-  async #announce(feed: OpenFeed, signal: AbortSignal): Promise<void> {
+  /** Whether the owner knew the subscription before. */
+  async #announce(feed: OpenFeed, signal: AbortSignal): Promise<boolean> {
     const { actors, cluster } = this.#deps;
     feed.owner = cluster.ownerOf(feed.key);
     const subscription = { node: cluster.self, feed: feed.id, wanted: feed.wanted };
-    await actors.ref(this.#feed, feed.key).ask("subscribe", subscription, { signal });
+    return await actors.ref(this.#feed, feed.key).ask("subscribe", subscription, { signal });
   }
 
   #deliver(id: string, update: FeedUpdate): void {
@@ -138,16 +162,29 @@ export class LiveFeeds implements Feeds {
     }
   }
 
-  async #again(feed: OpenFeed, resync: boolean): Promise<void> {
+  /** One at a time for each feed, however long an owner cannot be reached. */
+  async #again(feed: OpenFeed, missed: boolean): Promise<void> {
     const { log, world } = this.#deps;
-    try {
-      await this.#announce(feed, feed.end.signal);
-      if (resync && !feed.end.signal.aborted) feed.on.resync();
-    } catch (error) {
-      if (feed.end.signal.aborted) return;
-      log.debug("subscription not renewed, trying again", { error });
-      world.timer(retryMs, () => void this.#again(feed, resync));
+    const { signal } = feed.end;
+    feed.missed ||= missed;
+    feed.again = true;
+    if (feed.telling) return;
+    feed.telling = true;
+    while (feed.again && !signal.aborted) {
+      feed.again = false;
+      try {
+        if (!(await this.#announce(feed, signal))) feed.missed = true;
+      } catch (error) {
+        feed.again = true;
+        if (signal.aborted) break;
+        log.debug("subscription not renewed, trying again", { error });
+        await new Promise<void>((resolve) => world.timer(retryMs, resolve));
+      }
     }
+    feed.telling = false;
+    if (!feed.missed || signal.aborted) return;
+    feed.missed = false;
+    feed.on.resync();
   }
 
   #renewLater(): void {

@@ -32,6 +32,8 @@ interface Deps {
 
 /** Requests in progress get this long to end when the listener stops. */
 const drainMs = 2_000;
+/** How often connections whose last request has ended are closed meanwhile. */
+const idleMs = 50;
 
 export class SharedHttpListener implements HttpListener {
   readonly #config: Config;
@@ -136,12 +138,20 @@ export class SharedHttpListener implements HttpListener {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    this.#server.closeIdleConnections();
-    const timer = this.#deps.world.timer(drainMs, () => {
+    // A connection whose request has ended is idle, and its client may keep it open for long.
+    const closeIdle = (): Disposable => {
+      this.#server.closeIdleConnections();
+      return this.#deps.world.timer(idleMs, () => {
+        idle = closeIdle();
+      });
+    };
+    let idle = closeIdle();
+    const cut = this.#deps.world.timer(drainMs, () => {
       for (const socket of this.#open) socket.destroy();
     });
     await closed;
-    timer[Symbol.dispose]();
+    cut[Symbol.dispose]();
+    idle[Symbol.dispose]();
   }
 }
 

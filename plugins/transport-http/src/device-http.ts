@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import {
   asFault,
@@ -44,7 +45,7 @@ export class DeviceHttp {
   readonly #deps: Deps;
   readonly #counted: (status: number) => void;
   readonly #budget: BodyBudget;
-  readonly #closed = new AbortController();
+  #closed = new AbortController();
   /** The uplinks of a device are kept while it keeps posting, as the encoded heads of its messages are. */
   readonly #uplinks = new WeakMap<DeviceIdentity, Uplinks>();
   #mount: Disposable | undefined;
@@ -59,6 +60,9 @@ export class DeviceHttp {
   }
 
   start(): void {
+    this.#closed = new AbortController();
+    // Every request in progress waits on it.
+    setMaxListeners(0, this.#closed.signal);
     this.#mount = this.#deps.http.mount("/api/v1", (request, response) => this.#handle(request, response));
   }
 
@@ -70,27 +74,33 @@ export class DeviceHttp {
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const exchange = exchangeOf(request, response);
     if (exchange === undefined) return this.#error(response, 404, "Not found");
-    const known = routes[exchange.path.join("/").replace(/^rpc\/.+$/, "rpc/*")];
+    const known = routes[exchange.path.join("/").replace(/^rpc\/[^/]+$/, "rpc/*")];
     const run = known?.[request.method ?? ""];
     if (known === undefined) return this.#error(response, 404, "Not found");
     if (run === undefined) return this.#error(response, 405, `Request method '${request.method}' is not supported`);
-    if (request.method === "GET") void this.#withDevice(exchange, (device) => run.call(this, exchange, device, none));
+    if (request.method === "GET")
+      void this.#withDevice(exchange, 0, (device) => run.call(this, exchange, device, none));
     else this.#withBody(exchange, run);
   }
 
   #withBody(exchange: Exchange, run: Run): void {
     const { request, response, path } = exchange;
     const maxBytes = path[0] === "rpc" ? this.#config.maxRpcBody : this.#config.maxBody;
-    readBody(request, { maxBytes, budget: this.#budget }, (error, body) => {
+    readBody(request, { maxBytes, budget: this.#budget }, (error, body, held) => {
       if (error !== undefined) return this.#refuseBody(response, error);
-      // Required, and missed before the token is looked at (device-api 3.1); the answer to a call may be empty.
-      if (body.length === 0) return this.#error(response, 400, "Required request body is missing");
-      void this.#withDevice(exchange, (device) => run.call(this, exchange, device, body));
+      if (body.length === 0) {
+        this.#budget.give(held);
+        // Missed before the token is looked at (device-api 3.1).
+        return this.#error(response, 400, "Required request body is missing");
+      }
+      void this.#withDevice(exchange, held, (device) => run.call(this, exchange, device, body));
     });
   }
 
+  /** `held` goes back to the budget when the request is done, whatever became of it. */
   async #withDevice(
-    { token, response }: Exchange,
+    { token, response, path }: Exchange,
+    held: number,
     run: (device: DeviceIdentity) => Promise<void> | void,
   ): Promise<void> {
     try {
@@ -98,7 +108,9 @@ export class DeviceHttp {
       if (device === undefined) return this.#answer(response, 401, "");
       await run(device);
     } catch (error) {
-      this.#failed(response, error);
+      this.#failed(response, path, error);
+    } finally {
+      this.#budget.give(held);
     }
   }
 
@@ -131,8 +143,8 @@ export class DeviceHttp {
       if (asFault(error).code === "rpc.timeout") return '{"error":"timeout"}';
       throw error;
     });
-    await call.accepted;
-    this.#answer(response, 200, await reply, "application/json");
+    const [text] = await Promise.all([reply, call.accepted]);
+    this.#answer(response, 200, text, "application/json");
   }
 
   async rpcReply({ response, path }: Exchange, device: DeviceIdentity, body: Buffer): Promise<void> {
@@ -155,8 +167,9 @@ export class DeviceHttp {
     device: DeviceIdentity,
     what: "attributes" | "rpc",
   ): Promise<void> {
-    const asked = Number(query.get("timeout") ?? 0);
-    const wait = Number.isFinite(asked) && asked > 0 ? Math.min(asked, this.#config.longestPoll) : this.#config.poll;
+    const asked = query.get("timeout") ?? "0";
+    if (!/^-?\d{1,18}$/.test(asked)) return this.#error(response, 400, "timeout is a number of milliseconds");
+    const wait = Number(asked) > 0 ? Math.min(Number(asked), this.#config.longestPoll) : this.#config.poll;
     const poll = new LongPoll(this.#deps, { device, what, peer: request.socket.remoteAddress ?? "" });
     const outcome = await poll.run({
       waitMs: wait,
@@ -182,16 +195,22 @@ export class DeviceHttp {
     this.#answer(response, 413, JSON.stringify(fault.message), "application/json");
   }
 
-  /** Bad documents are 500 with the reason, everything else 500 without (device-api 3.3). */
-  #failed(response: ServerResponse, error: unknown): void {
+  /**
+   * Bad documents are 500 with the reason, bad calls and what is over a rate limit without (device-api 3.3, 3.9); what
+   * passes by itself is 503.
+   */
+  #failed(response: ServerResponse, path: readonly string[], error: unknown): void {
     const fault = asFault(error);
-    if (fault.code === "device.payload") return this.#answer(response, 500, fault.message, "text/plain;charset=UTF-8");
+    if (fault.code === "device.payload" && path[0] !== "rpc")
+      return this.#answer(response, 500, fault.message, "text/plain;charset=UTF-8");
     if (fault.kind === "internal") this.#deps.log.error("request of a device failed", { error });
-    this.#answer(response, fault.retryable ? 503 : 500, "");
+    this.#answer(response, fault.kind === "unavailable" ? 503 : 500, "");
   }
 
+  /** As the reference's web layer says it: 31 bad request, 32 not found. */
   #error(response: ServerResponse, status: number, message: string): void {
-    const body = JSON.stringify({ status, message, errorCode: 2, timestamp: this.#deps.world.now() });
+    const errorCode = status === 404 ? 32 : 31;
+    const body = JSON.stringify({ status, message, errorCode, timestamp: this.#deps.world.now() });
     this.#answer(response, status, body, "application/json");
   }
 

@@ -28,8 +28,8 @@ interface PollOptions {
 export class LongPoll {
   readonly #deps: Deps;
   readonly #options: PollOptions;
-  #settle: (outcome: PollOutcome) => void = () => {};
-  #taken = false;
+  #resolve: (outcome: PollOutcome) => void = () => {};
+  #settled = false;
 
   constructor(deps: Deps, options: PollOptions) {
     this.#deps = deps;
@@ -48,13 +48,16 @@ export class LongPoll {
   }): Promise<PollOutcome> {
     const { device, what, peer } = this.#options;
     const outcome = new Promise<PollOutcome>((resolve) => {
-      this.#settle = resolve;
+      this.#resolve = resolve;
     });
     const end = new AbortController();
     const call = { signal: AbortSignal.any([end.signal, stop]) };
     const timer = this.#deps.world.timer(waitMs, () => this.#settle({ status: 408, body: "" }));
     gone(() => this.#settle({ status: 408, body: "" }));
-    stop.addEventListener("abort", () => this.#settle({ status: 503, body: "" }), { once: true });
+    stop.addEventListener("abort", () => this.#settle({ status: 503, body: "" }), {
+      once: true,
+      signal: end.signal,
+    });
     let session: Session | undefined;
     try {
       session = await this.#deps.sessions.open(
@@ -81,10 +84,15 @@ export class LongPoll {
     };
   }
 
+  /** A poll that has its outcome takes nothing: what is not delivered waits for the next one. */
   #take(body: string): void {
-    if (this.#taken) throw new Fault("unavailable", "session.gone", "the poll has been answered already");
-    this.#taken = true;
+    if (this.#settled) throw new Fault("unavailable", "session.gone", "the poll has been answered already");
     this.#settle({ status: 200, body });
+  }
+
+  #settle(outcome: PollOutcome): void {
+    this.#settled = true;
+    this.#resolve(outcome);
   }
 
   /** Changed credentials do not end a poll early; it times out like any other. */

@@ -1,0 +1,16 @@
+import { AttributeStore, EntityStore, Feeds, HttpListener, Identity, TimeseriesStore } from "@heddle/plugin-sdk";
+import { describePlugin } from "@heddle/plugin-sdk/testing";
+import { Bench } from "../testing/stand-in.ts";
+import card from "./index.ts";
+
+const spare = new Bench();
+describePlugin(card, {
+  deps: new Map<string, unknown>([
+    [HttpListener.id, spare.http],
+    [Identity.id, spare.identity],
+    [Feeds.id, spare.feeds],
+    [EntityStore.id, spare.entities],
+    [TimeseriesStore.id, spare.series],
+    [AttributeStore.id, spare.attributes],
+  ]),
+});
