@@ -5,7 +5,7 @@ import mqtt, { type MqttClient } from "mqtt";
 import { Live } from "../e2e/live.ts";
 import { onPath } from "../e2e/on-path.ts";
 import { RestClient } from "../e2e/rest-client.ts";
-import { Server } from "../e2e/server.ts";
+import { Server, type ServerOptions } from "../e2e/server.ts";
 import { load, output, pause, percentile, rss, withMosquitto } from "./tools.ts";
 
 /** One line of the table. */
@@ -20,8 +20,11 @@ const seconds = Number(process.env["BENCH_SECONDS"] ?? 8);
 const fixed = (value: number, digits = 1) => value.toFixed(digits);
 
 /** A server with the devices that the load generator signs in as. */
-export async function preparedServer(devices: number): Promise<{ server: Server; rest: RestClient }> {
-  const server = await Server.start();
+export async function preparedServer(
+  devices: number,
+  options: ServerOptions = {},
+): Promise<{ server: Server; rest: RestClient }> {
+  const server = await Server.start(options);
   const rest = await RestClient.signIn(server.http);
   for (let from = 0; from < devices; from += 20) {
     const some = Array.from({ length: Math.min(20, devices - from) }, (_, i) => from + i);
