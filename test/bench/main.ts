@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import {
+  bytesPerPoint,
   connectionMemory,
   cpuPerMessage,
   highestRate,
@@ -10,6 +11,7 @@ import {
   rpcLatency,
   startTime,
 } from "./scenarios.ts";
+import { whereTimeGoes } from "./where-time-goes.ts";
 
 /** `npm run bench [name…]`: ratios and rates of one run on one machine, as a table. */
 const wanted = new Set(process.argv.slice(2));
@@ -33,6 +35,8 @@ if (["cpu", "rate", "live", "rpc", "http"].some(runs)) {
     await at.server[Symbol.asyncDispose]();
   }
 }
+if (runs("size")) await bytesPerPoint(report);
+if (runs("where")) await whereTimeGoes(report);
 if (runs("memory")) await connectionMemory(report);
 
 const width = (pick: (row: Row) => string) => Math.max(...rows.map((row) => pick(row).length));
