@@ -161,6 +161,26 @@ describe("actors", () => {
     expect(log.entries.filter(({ message }) => message === "actor failed")).toHaveLength(5);
   });
 
+  it("tell a child why its parent is parked: a lasting reason must not look like one that passes", async () => {
+    const parent = kind({
+      kind: "parent",
+      placement: "node",
+      activate: () => {
+        throw new Fault("missing", "probe.gone", "gone");
+      },
+    });
+    const child = kind({ parent: "parent", activate: () => ({ work: () => 0, hurry: () => 0 }) });
+    const actors = system(parent, child);
+    const ask = async (of: ActorKind<Probe>, key: string) => {
+      const asked = actors.ref(of, key).ask("work", 1, { signal: never }) as Promise<unknown>;
+      const outcome = asked.catch((error: Fault) => error.code);
+      await sim.advance(10_000);
+      return outcome;
+    };
+    expect(await ask(parent, "t")).toBe("probe.gone");
+    expect(await ask(child, "t/1")).toBe("probe.gone");
+  });
+
   it("R-07 stop children before their parent", async () => {
     const ended: string[] = [];
     const life = (name: string) => ({ work: () => 0, hurry: () => 0, passivate: () => void ended.push(name) });

@@ -59,6 +59,7 @@ export class Cell {
   #abort = sharedAbort();
   #running = 0;
   #scheduled = false;
+  #parkedBy: Fault | undefined;
   #failures: number[] = [];
   #idleWaiters: (() => void)[] = [];
   #activation: Promise<void> | undefined;
@@ -110,7 +111,8 @@ export class Cell {
   activate(): Promise<void> {
     if (this.#state === "active") return Promise.resolve();
     if (this.#state === "gone") return Promise.reject(this.#unavailable("has ended"));
-    if (this.#state === "parked") return Promise.reject(this.#unavailable("is parked after repeated failures"));
+    // The reason itself: one that lasts must not look like one that passes.
+    if (this.#state === "parked") return Promise.reject(this.#parkedBy);
     if (this.#state === "passivating") return (this.#ending ?? Promise.resolve()).then(() => this.activate());
     this.#activation ??= this.#start().finally(() => {
       this.#activation = undefined;
@@ -156,6 +158,7 @@ export class Cell {
     this.#host.onFailure(this, error, "activate");
     if (this.#failures.length >= failuresBeforeParking) {
       this.#state = "parked";
+      this.#parkedBy = asFault(error);
       this.#refuseMail(asFault(error));
       this.#host.world.timer(parkMs, () => this.#wake());
       return;

@@ -10,7 +10,7 @@ export const faults: FaultSpecs = {
   "rule.hops": { kind: "invalid", help: "A message entered more rule nodes than the limit." },
   "rule.failure": { kind: "internal", help: "A branch ended in Failure with nothing to take it." },
   "rule.deadline": {
-    kind: "unavailable",
+    kind: "internal",
     help: "A message was not processed in time; the fault names the node that held it.",
   },
 };

@@ -147,7 +147,7 @@ export class Walk {
     this.#settle = undefined;
     this.#host.onLeft(this);
     settle?.reject(
-      new Fault("unavailable", "rule.deadline", `message not processed within ${limitMs} ms; held by: ${where}`),
+      new Fault("internal", "rule.deadline", `message not processed within ${limitMs} ms; held by: ${where}`),
     );
   }
 }
