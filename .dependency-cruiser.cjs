@@ -5,10 +5,10 @@ module.exports = {
   forbidden: [
     rule(
       "plugins-meet-only-through-capabilities",
-      { path: "^plugins/([^/]+)/", pathNot: "^plugins/sqlite-driver/" },
+      { path: "^plugins/([^/]+)/", pathNot: "^plugins/(sqlite|cassandra)-driver/" },
       {
         path: "^(core|plugins|distributions|test|docs)/",
-        pathNot: ["^plugins/$1/", "^plugins/sqlite-driver/", "^core/testing/"],
+        pathNot: ["^plugins/$1/", "^plugins/(sqlite|cassandra)-driver/", "^core/testing/"],
       },
       "A plugin imports the SDK, its own files and its own driver.",
     ),

@@ -10,7 +10,8 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: ["{core,plugin-sdk,plugins,distributions,test,docs}/**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**"],
+    // What needs real services has a run of its own: `npm run test:services`.
+    exclude: ["**/node_modules/**", "**/dist/**", "test/services/**"],
     setupFiles: ["./test/setup.ts"],
     isolate: false,
     // Plugins outside the repository import the SDK, whose sources only vitest's own loader reads.

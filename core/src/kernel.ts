@@ -89,13 +89,14 @@ export class Kernel {
   }
 
   async #join(address: string, signal: AbortSignal): Promise<Membership> {
-    const { coordinator, id, roles } = this.#options;
+    const { coordinator, id, roles, partitions } = this.#options;
     const self: Omit<Member, "incarnation" | "drained"> = {
       id,
       address,
       roles: [...roles],
       weight: 1,
       wire: wireVersion,
+      partitions,
     };
     const membership = await coordinator.join(self, { signal });
     this.#incarnation = membership.incarnation;

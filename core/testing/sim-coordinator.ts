@@ -59,6 +59,11 @@ export class SimCoordinator {
   ): Promise<Membership> {
     await this.#trip(world, self.id, signal);
     if (this.#seats.has(self.id)) throw new Fault("conflict", "coordinator.duplicate", `member ${self.id} is alive`);
+    const founded = this.members[0]?.partitions ?? self.partitions;
+    if (founded !== self.partitions) {
+      const text = `member ${self.id} has ${self.partitions} partitions, the cluster ${founded}`;
+      throw new Fault("conflict", "coordinator.partitions", text);
+    }
     const member: Member = { ...self, incarnation: world.uuid(), drained: 0 };
     const stream = new ViewStream();
     const seat: Seat = { member, heardAt: this.#sim.now, stream, world };

@@ -6,6 +6,7 @@ import { failingCases } from "./kit.ts";
 /** What a variant does wrong. */
 interface Flaws {
   readonly allowsDuplicates?: boolean;
+  readonly mixesPartitionCounts?: boolean;
   readonly sameEpochForNewMembers?: boolean;
   readonly reportIsNewEpoch?: boolean;
   readonly keepsIncarnation?: boolean;
@@ -45,6 +46,10 @@ class Cluster {
         signal.throwIfAborted();
         if (this.#members.has(self.id) && !this.#flaws.allowsDuplicates) {
           throw new Fault("conflict", "coordinator.duplicate", `${self.id} is a member`);
+        }
+        const founded = [...this.#members.values()][0]?.partitions ?? self.partitions;
+        if (founded !== self.partitions && !this.#flaws.mixesPartitionCounts) {
+          throw new Fault("conflict", "coordinator.partitions", `${founded} partitions, not ${self.partitions}`);
         }
         const incarnation = this.#flaws.keepsIncarnation ? self.id : `${self.id}-${++this.#joins}`;
         const drained = this.#flaws.keepsDrained ? (this.history.at(-1)?.epoch ?? 0) : 0;
@@ -134,6 +139,11 @@ const variants: readonly [what: string, flaws: Flaws, found: string][] = [
     "lets an id join twice",
     { allowsDuplicates: true },
     "an id that is a member cannot join again, and the member is not disturbed",
+  ],
+  [
+    "mixes partition counts",
+    { mixesPartitionCounts: true },
+    "a node with another number of partitions cannot join, and nobody is disturbed",
   ],
   [
     "keeps the epoch for another set",

@@ -43,7 +43,7 @@ export const coordinatorSetup =
     kit.create();
 
 const soon = (ms = 10_000) => ({ signal: AbortSignal.timeout(ms) });
-const node = (id: string) => ({ id, address: `${id}:7400`, roles: ["owner"], weight: 2, wire: 3 });
+const node = (id: string) => ({ id, address: `${id}:7400`, roles: ["owner"], weight: 2, wire: 3, partitions: 16 });
 
 function join({ coordinators }: Context, index: number, id = `node-${index}`): Promise<Membership> {
   const coordinator = coordinators[index];
@@ -166,6 +166,19 @@ const aloneCases: KitCase<Context>[] = [
 ];
 
 const togetherCases: KitCase<Context>[] = [
+  {
+    name: "a node with another number of partitions cannot join, and nobody is disturbed",
+    run: async (context) => {
+      await using a = await join(context, 0);
+      const { epoch } = await until(a, () => true);
+      const other = { ...node("node-1"), partitions: 17 };
+      await refused(Promise.resolve(context.coordinators[1]?.join(other, soon())), "coordinator.partitions");
+      await using b = await join(context, 1);
+      const after = await until(a, (view) => ids(view) === "node-0,node-1");
+      assert.ok(after.epoch > epoch, `epoch ${after.epoch} after ${epoch}`);
+      assert.equal(b.lost.aborted, false);
+    },
+  },
   {
     name: "members see the same set under the same epoch, and epochs only grow",
     run: async (context) => {

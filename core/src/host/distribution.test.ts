@@ -165,3 +165,16 @@ it("takes a manifest object as readily as a file, and says which field is wrong 
     "(manifest object)  node.workers\n  must be <= 1\n  Processes on this machine; one, until nodes of one machine can form a cluster.",
   ]);
 });
+
+it("tells what the machine lacks for a plugin, with the way to get it, and plans nothing", async () => {
+  using temp = folder({
+    ...packageFiles("@acme/native", 'preflight: async () => ["its native part is not built\\nnpm rebuild native"],'),
+    ...packageFiles("@acme/content", "preflight: () => [],"),
+    "manifest.yaml": "name: n\nplugins:\n  a: { use: '@acme/native' }\n  b: { use: '@acme/content' }\n",
+  });
+  const loaded = await loadDistribution({ manifest: "manifest.yaml", cwd: temp.dir, env: {} });
+  expect(loaded.problems.map((problem) => problemText(problem, temp.dir))).toEqual([
+    "manifest.yaml:3:13  plugins.a.use\n  @acme/native: its native part is not built\n  npm rebuild native",
+  ]);
+  expect(loaded.plan).toBeUndefined();
+});

@@ -118,6 +118,15 @@ async function loadRole(role: string, tree: MapNode, problems: Problems): Promis
   const loaded = await loadPlugin({ role, use, at: node.at }, problems);
   if (loaded === undefined) return undefined;
   const { plugin, file, version } = loaded;
+  for (const lack of (await plugin.preflight?.()) ?? []) {
+    const [message, ...hint] = lack.split("\n");
+    problems.add({
+      at: node.at,
+      path: `plugins.${role}.use`,
+      message: `${plugin.name}: ${message}`,
+      hint: hint.join("\n"),
+    });
+  }
   const written = nodeAt(tree, ["plugins", role, "config"]);
   // Anything but a map was refused by the schema of the manifest.
   if (written !== undefined && written.kind !== "map") return { id: role, plugin, config: undefined, file, version };

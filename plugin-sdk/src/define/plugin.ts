@@ -54,6 +54,11 @@ export interface Plugin<S extends TObject = TObject, N extends Needs = Needs, M 
   readonly provides?: readonly Capability<any, any>[];
   readonly metrics?: M;
   readonly faults?: FaultSpecs;
+  /**
+   * What this machine lacks for the plugin, one text each whose later lines are the way to get it: a native part that
+   * is not built, a program that is not installed. Part of `heddle check`; opens no connection.
+   */
+  preflight?(): readonly string[] | Promise<readonly string[]>;
   /** Says how things are made; no I/O, no await. */
   register(ctx: PluginContext<Static<S>, N, M>): void;
   start?(ctx: PluginContext<Static<S>, N, M>): Promise<void>;

@@ -11,6 +11,8 @@ export interface Member {
   readonly weight: number;
   /** Highest frame version it reads. */
   readonly wire: number;
+  /** Partitions of the cluster; the same for every member, for the life of the data. */
+  readonly partitions: number;
   /** The newest epoch for which it has stopped what it no longer owns. */
   readonly drained: number;
 }
@@ -36,7 +38,10 @@ export interface Membership extends AsyncDisposable {
 }
 
 export interface ClusterCoordinator {
-  /** Fault `coordinator.duplicate` when a live member has this id. */
+  /**
+   * Fault `coordinator.duplicate` when a live member has this id, `coordinator.partitions` when the cluster was founded
+   * with another number of partitions.
+   */
   join(self: Omit<Member, "incarnation" | "drained">, call: CallOptions): Promise<Membership>;
 }
 export const ClusterCoordinator = capability<ClusterCoordinator>("cluster-coordinator@1");

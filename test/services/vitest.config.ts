@@ -1,0 +1,13 @@
+import { resolve } from "node:path";
+import { mergeConfig } from "vitest/config";
+import all from "../../vitest.config.ts";
+
+const config = mergeConfig(all, {
+  root: resolve(import.meta.dirname, "../.."),
+  test: { fileParallelism: false, testTimeout: 60_000, hookTimeout: 120_000 },
+});
+// One file after the other: they stop, freeze and cut off the services that they share.
+config.test.include = ["test/services/**/*.test.ts"];
+config.test.exclude = ["**/node_modules/**"];
+
+export default config;
