@@ -60,7 +60,7 @@ export class Kernel {
       incarnation: () => this.#incarnation,
     });
     this.actors = new ActorSystem({ world, log: log.child("actor"), placement: ownership, remote: this.router });
-    this.lanes = new DurableLanes({ world, log: log.child("lane"), queue, ownership });
+    this.lanes = new DurableLanes({ world, log: log.child("lane"), queue, ownership, actors: this.actors });
     // Readers stop before the actors they feed.
     ownership.addDuty(this.lanes);
     const { actors, router } = this;
@@ -80,7 +80,7 @@ export class Kernel {
    * declares kinds and consumes lanes has started, so that a booting node delays nobody's hand-over.
    */
   async serve(kinds: readonly ActorKind[], signal: AbortSignal): Promise<void> {
-    this.actors.open(kinds);
+    this.actors.open([...kinds, this.lanes.kind]);
     await this.lanes.prepare();
     const address = await this.router.listen(this.actors);
     this.#membership = await this.#join(address, signal);

@@ -119,6 +119,26 @@ describe("a lane", () => {
     expect(done).toEqual([1, 2]);
   });
 
+  it("passes a record to its handlers at once, stores nothing, and tells what they threw", async () => {
+    const seen: unknown[] = [];
+    const handle = (key: string, body: unknown) => {
+      if (body === "bad") throw new Fault("invalid", "test.bad", "bad");
+      seen.push([key, body]);
+    };
+    const consuming = kernel.lanes.consume(lane, "g", handle);
+    await publish(lane, "k", 1);
+    seen.length = 0;
+    const call = { signal: never };
+    await kernel.lanes.pass(lane, "k", "now", call);
+    expect(seen).toEqual([["k", "now"]]);
+    await expect(kernel.lanes.pass(lane, "k", "bad", call)).rejects.toMatchObject({ code: "test.bad" });
+    await consuming[Symbol.asyncDispose]();
+    await expect(kernel.lanes.pass(lane, "k", "lost", call)).rejects.toMatchObject({ code: "lane.unheard" });
+    kernel.lanes.consume(lane, "g2", handle);
+    await sim.advance(1_000);
+    expect(seen.filter((one) => (one as unknown[])[1] !== 1)).toEqual([["k", "now"]]);
+  });
+
   it("ends what runs before it gives a partition up, and starts nothing more", async () => {
     const seen: unknown[] = [];
     kernel.lanes.consume(lane, "g", async (_key, body) => {

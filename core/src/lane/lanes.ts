@@ -1,4 +1,6 @@
 import {
+  type ActorKind,
+  type Actors,
   asFault,
   type CallOptions,
   Fault,
@@ -9,6 +11,7 @@ import {
   type Log,
   type Plain,
   type QueueBackend,
+  type Turn,
   type World,
 } from "@heddle/plugin-sdk";
 import type { Ownership, PartitionDuty } from "../cluster/ownership.ts";
@@ -37,10 +40,24 @@ export interface DurableLanesOptions {
   readonly log: Log;
   readonly queue: QueueBackend;
   readonly ownership: Ownership;
+  readonly actors: Actors;
+}
+
+/** A key of a lane, on its owner: what is passed to it without being stored. */
+interface LaneVerbs {
+  handle(record: { readonly lane: string; readonly body: Plain }): Promise<void>;
 }
 
 /** Durable consumption by ownership: one reader per owned partition and group. */
 export class DurableLanes implements Lanes, PartitionDuty {
+  readonly kind: ActorKind<LaneVerbs> = {
+    kind: "lane",
+    placement: "partition",
+    concurrency: 4_096,
+    mailbox: 4_096,
+    idleMs: 10_000,
+    activate: ({ key }) => ({ handle: ({ lane, body }, turn) => this.#handle({ lane, key, body }, turn) }),
+  };
   readonly #options: DurableLanesOptions;
   readonly #outboxes = new Map<string, Outbox>();
   readonly #subscriptions = new Set<Subscription>();
@@ -81,6 +98,17 @@ export class DurableLanes implements Lanes, PartitionDuty {
       ready.catch(() => this.#topics.delete(topic));
     }
     return ready;
+  }
+
+  async pass(lane: LaneSpec, key: string, body: Plain, call: CallOptions): Promise<void> {
+    await this.#options.actors.ref(this.kind, key).ask("handle", { lane: lane.name, body }, call);
+  }
+
+  async #handle({ lane, key, body }: { lane: string; key: string; body: Plain }, turn: Turn): Promise<void> {
+    const heard = [...this.#subscriptions].filter((one) => one.lane.name === lane);
+    if (heard.length === 0) throw new Fault("missing", "lane.unheard", `nobody on this node consumes lane ${lane}`);
+    const sentAt = this.#options.world.now();
+    await Promise.all(heard.map(({ handle }) => handle(key, body, { ...turn, attempt: 1, sentAt })));
   }
 
   consume(lane: LaneSpec, group: string, handle: LaneHandler): AsyncDisposable {

@@ -39,6 +39,11 @@ export type LaneHandler = (key: string, body: Plain, turn: LaneTurn) => Promise<
 export interface Lanes {
   /** Resolves when durable. Many calls share one promise: they became durable together. */
   publish(lane: LaneSpec, key: string, body: Plain, call: CallOptions): Promise<void>;
+  /**
+   * The fast way to the same handlers: at once, on the key's owner, without storing; at most once. Resolves when they are
+   * done, rejects with what they threw; not ordered with what is published. Fault `lane.unheard` where nobody consumes it.
+   */
+  pass(lane: LaneSpec, key: string, body: Plain, call: CallOptions): Promise<void>;
   /** At least once, in key order; disposing stops reading and waits for the handlers in progress. */
   consume(lane: LaneSpec, group: string, handle: LaneHandler): AsyncDisposable;
 }

@@ -33,8 +33,19 @@ export function publishRuleEvent(
   event: RuleEvent,
   call: CallOptions,
 ): Promise<void> {
-  const { data, ...head } = event;
-  const body = { bytes: Buffer.from(data), typed: true, ts: to.world.now(), stampTs: false, id: to.world.uuid() };
-  const record = encodeRuleRecord(encodeRuleHead(head), body);
-  return to.lanes.publish(ruleLane, entityKey(event.tenantId, event.originator), record, call);
+  return to.lanes.publish(ruleLane, entityKey(event.tenantId, event.originator), recordOf(event, to.world), call);
+}
+
+/** Runs an event through its rule chain at once, without storing it; resolves when the chain is done with it. */
+export function passRuleEvent(
+  to: { readonly lanes: Lanes; readonly world: World },
+  event: RuleEvent,
+  call: CallOptions,
+): Promise<void> {
+  return to.lanes.pass(ruleLane, entityKey(event.tenantId, event.originator), recordOf(event, to.world), call);
+}
+
+function recordOf({ data, ...head }: RuleEvent, world: World): Uint8Array {
+  const body = { bytes: Buffer.from(data), typed: true, ts: world.now(), stampTs: false, id: world.uuid() };
+  return encodeRuleRecord(encodeRuleHead(head), body);
 }

@@ -1,12 +1,15 @@
 import {
   type ActorKind,
   type Actors,
+  asFault,
   type CallOptions,
   type Cluster,
   type DeviceControl,
   entityKey,
+  Fault,
   type Lanes,
   nullId,
+  passRuleEvent,
   publishRuleEvent,
   type RpcCall,
   type RpcOutcome,
@@ -32,15 +35,22 @@ export class DeviceCalls implements DeviceControl {
   readonly #sessions: DeviceSessions;
   readonly #identities: () => Identities;
   readonly #device: () => ActorKind<DeviceVerbs>;
+  readonly #signal: AbortSignal;
 
   constructor(
     deps: Deps,
-    parts: { sessions: DeviceSessions; identities: () => Identities; device: () => ActorKind<DeviceVerbs> },
+    parts: {
+      sessions: DeviceSessions;
+      identities: () => Identities;
+      device: () => ActorKind<DeviceVerbs>;
+      signal: AbortSignal;
+    },
   ) {
     this.#deps = deps;
     this.#sessions = parts.sessions;
     this.#identities = parts.identities;
     this.#device = parts.device;
+    this.#signal = parts.signal;
   }
 
   async request(call: RpcCall, options: CallOptions): Promise<RpcOutcome> {
@@ -66,25 +76,42 @@ export class DeviceCalls implements DeviceControl {
       ...(who.customerId === undefined || who.customerId === nullId ? {} : { customerId: who.customerId }),
       ...(who.ruleChainId === undefined ? {} : { ruleChainId: who.ruleChainId }),
     };
-    await publishRuleEvent({ lanes, world }, event, options);
+    const failed = (error: unknown) => this.#sessions.waiting.get(call.id)?.fail(error);
+    if (call.persistent) publishRuleEvent({ lanes, world }, event, options).catch(failed);
+    // A call that is not kept needs no store on its way. A chain that fails it leaves it to its expiry (runtime 2.3).
+    else
+      passRuleEvent({ lanes, world }, event, { signal: this.#signal }).catch((error) => {
+        if (asFault(error).code.startsWith("actor.")) failed(error);
+      });
     return waiting;
   }
 
+  /** Ends with the outcome, at the latest when the call expires; fails when the device's owner has changed meanwhile. */
   #wait(call: RpcCall, { signal }: CallOptions): Promise<RpcOutcome> {
     const { waiting } = this.#sessions;
-    const { world } = this.#deps;
+    const { world, cluster } = this.#deps;
+    const key = entityKey(call.tenantId, { entityType: "DEVICE", id: call.deviceId });
+    const owner = cluster.ownerOf(key);
     return new Promise((resolve, reject) => {
       const end = (act: () => void) => {
         waiting.delete(call.id);
         timer[Symbol.dispose]();
+        watch[Symbol.dispose]();
         signal.removeEventListener("abort", cancel);
         act();
       };
+      const fail = (error: unknown) => end(() => reject(error));
       const wait = Math.max(0, call.expiresAt - world.now()) + graceMs;
       const timer = world.timer(wait, () => end(() => resolve({ error: "TIMEOUT" })));
-      const cancel = () => end(() => reject(signal.reason));
+      const watch = cluster.onChange(() => {
+        if (!call.persistent && cluster.ownerOf(key) !== owner)
+          fail(
+            new Fault("unavailable", "rpc.moved", `the node that carried the call ${call.id} left before its answer`),
+          );
+      });
+      const cancel = () => fail(signal.reason);
       signal.addEventListener("abort", cancel, { once: true });
-      waiting.set(call.id, (outcome) => end(() => resolve(outcome)));
+      waiting.set(call.id, { settle: (outcome) => end(() => resolve(outcome)), fail });
     });
   }
 

@@ -72,7 +72,12 @@ export class DeviceRoom implements Sessions {
       idleMs: config.sessionIdle,
       stringLength: config.stringLength,
     });
-    this.calls = new DeviceCalls(deps, { sessions: this.#sessions, identities, device });
+    this.calls = new DeviceCalls(deps, {
+      sessions: this.#sessions,
+      identities,
+      device,
+      signal: this.#closed.signal,
+    });
     this.#device = deviceKind({
       ...deps,
       rpcs: () => deps.entities.collection(rpcCollection),

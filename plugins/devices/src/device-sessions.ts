@@ -42,6 +42,12 @@ export interface DeviceSessionsOptions {
   readonly stringLength: number;
 }
 
+/** Who waits for the outcome of a call. */
+export interface WaitingCall {
+  settle(outcome: RpcOutcome): void;
+  fail(error: unknown): void;
+}
+
 interface Replies {
   settle(json: string): void;
 }
@@ -53,7 +59,7 @@ export class DeviceSessions {
   readonly #open = new Map<string, LocalSession>();
   readonly #replies = new Map<string, Replies>();
   /** Calls from this node that a rule chain takes to their device: resolved by `settle`. */
-  readonly waiting = new Map<string, (outcome: RpcOutcome) => void>();
+  readonly waiting = new Map<string, WaitingCall>();
   /** When a visiting device was last reported, by device. */
   readonly #visits = new Map<string, number>();
   #watch: Disposable | undefined;
@@ -173,7 +179,7 @@ export class DeviceSessions {
         attributes: ({ session, json }) => this.#deliverAttributes(session, json),
         end: ({ session, reason }) => this.#open.get(session)?.end(reason, false),
         reply: ({ session, requestId, json }) => this.#replies.get(`${session}/${requestId}`)?.settle(json),
-        settle: ({ id, outcome }) => this.waiting.get(id)?.(outcome),
+        settle: ({ id, outcome }) => this.waiting.get(id)?.settle(outcome),
         forget: ({ deviceId }) => this.#options.identities().forget(deviceId),
       }),
     };

@@ -13,6 +13,7 @@ export const faults: FaultSpecs = {
   "record.missing": { kind: "missing", help: "There is no such device, profile or call." },
   "registry.limit": { kind: "denied", help: "The tenant profile allows no more devices." },
   "rpc.timeout": { kind: "unavailable", help: "No rule chain answered a device's call in time." },
+  "rpc.moved": { kind: "unavailable", help: "The node that carried a server-side call left before its answer." },
   "rpc.unconfirmed": { kind: "unavailable", help: "A device did not confirm a server-side call in time." },
   "rpc.pending": { kind: "exhausted", help: "Too many server-side calls wait for one device." },
   "session.gone": { kind: "missing", help: "The session that a message was for has ended." },
