@@ -53,6 +53,23 @@ describe("the App actor", () => {
 });
 
 describe("the Tenant actor", () => {
+  it("makes the root chain that whoever made the tenant did not live to make", async () => {
+    const chains = probe.entities.collection(ruleChainCollection);
+    const { items } = await chains.find({ where: { tenantId, root: true }, limit: 2 }, call);
+    expect(items).toHaveLength(1);
+    await chains.remove([items[0]?.value.id ?? ""], call);
+    await probe.rules.changed(tenantId, call);
+    await eventually(
+      async () => (await chains.find({ where: { tenantId, root: true }, limit: 2 }, call)).total,
+      (n) => n === 1,
+    );
+    await send('{"t":7}');
+    await eventually(
+      () => stored("t"),
+      (points) => points[0]?.value === 7,
+    );
+  });
+
   it("owns the tenant's chains, and takes them with it when the tenant is deleted", async () => {
     await send('{"t":1}');
     await eventually(

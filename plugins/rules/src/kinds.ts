@@ -12,6 +12,7 @@ import {
   type World,
 } from "@heddle/plugin-sdk";
 import type { NodeTypes } from "./node-types.ts";
+import { ensureRootChain } from "./root-chain.ts";
 import { RoutingTable } from "./routing-table.ts";
 import type { AppVerbs, ChainVerbs, NodeVerbs, TenantVerbs } from "./verbs.ts";
 import { Walk, WalkTurn } from "./walk.ts";
@@ -102,6 +103,8 @@ export class RuleKinds {
     let chains = new Map<string, { version: number; ref: ActorRef<ChainVerbs> }>();
     let root: ActorRef<ChainVerbs> | undefined;
     const load = async () => {
+      // Whoever made the tenant may have died before it made the chain.
+      await ensureRootChain(this.#options, tenantId, { signal });
       const found = await this.#options.chains.find({ where: { tenantId, type: "CORE" }, limit: 10_000 }, { signal });
       const next: typeof chains = new Map();
       root = undefined;

@@ -1,4 +1,13 @@
-import type { RuleChainDocument, RuleNodeDocument, World } from "@heddle/plugin-sdk";
+import { createHash } from "node:crypto";
+import {
+  type CallOptions,
+  type Collection,
+  isFault,
+  putOne,
+  type RuleChainDocument,
+  type RuleNodeDocument,
+  type World,
+} from "@heddle/plugin-sdk";
 
 const prefix = "org.thingsboard.rule.engine.";
 const everyMessage = { type: "ON_EVERY_MESSAGE" };
@@ -74,7 +83,38 @@ const links: readonly (readonly [to: number, relation: string])[] = [
 ];
 
 /** The root chain that every new tenant begins with. */
-export function rootChain(tenantId: string, world: World): RuleChainDocument {
+/**
+ * The id of the tenant's root chain, making the chain where there is none. Its id follows from the tenant's, so that two
+ * nodes that both find it missing make one chain.
+ */
+export async function ensureRootChain(
+  parts: { readonly chains: Collection<RuleChainDocument>; readonly world: World },
+  tenantId: string,
+  call: CallOptions,
+): Promise<{ readonly id: string; readonly made: boolean }> {
+  const { chains, world } = parts;
+  const { items } = await chains.find({ where: { tenantId, root: true }, limit: 1 }, call);
+  const existing = items[0]?.value.id;
+  if (existing !== undefined) return { id: existing, made: false };
+  const value = rootChain(tenantId, world);
+  try {
+    await putOne(chains, { value, expect: "absent" }, call);
+    return { id: value.id, made: true };
+  } catch (error) {
+    if (isFault(error) && error.code === "store.exists") return { id: value.id, made: false };
+    throw error;
+  }
+}
+
+/** A UUID, version 8 (RFC 9562), that only this tenant's first root chain has. */
+function rootChainId(tenantId: string): string {
+  const bytes = createHash("sha256").update(`root-rule-chain/${tenantId}`).digest().subarray(0, 16);
+  bytes[6] = ((bytes[6] as number) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] as number) & 0x3f) | 0x80;
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+function rootChain(tenantId: string, world: World): RuleChainDocument {
   const createdTime = world.now();
   const documents = nodes.map(
     ({ name, type, version, configuration, at: [layoutX, layoutY] }): RuleNodeDocument => ({
@@ -91,7 +131,7 @@ export function rootChain(tenantId: string, world: World): RuleChainDocument {
   );
   const id = (index: number) => (documents[index] as RuleNodeDocument).id;
   return {
-    id: world.uuid(),
+    id: rootChainId(tenantId),
     tenantId,
     createdTime,
     name: "Root Rule Chain",

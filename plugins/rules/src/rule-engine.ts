@@ -16,7 +16,7 @@ import {
 } from "@heddle/plugin-sdk";
 import { RuleKinds } from "./kinds.ts";
 import { NodeTypes } from "./node-types.ts";
-import { rootChain } from "./root-chain.ts";
+import { ensureRootChain } from "./root-chain.ts";
 
 interface Deps {
   readonly world: World;
@@ -71,13 +71,9 @@ export class RuleEngine implements Rules {
 
   async createRootChain(tenantId: string, call: CallOptions): Promise<string> {
     const chains = this.#deps.entities.collection(ruleChainCollection);
-    const { items } = await chains.find({ where: { tenantId, root: true }, limit: 1 }, call);
-    const existing = items[0]?.value.id;
-    if (existing !== undefined) return existing;
-    const chain = rootChain(tenantId, this.#deps.world);
-    await chains.put([{ value: chain, expect: "absent" }], call);
-    await this.changed(tenantId, call);
-    return chain.id;
+    const { id, made } = await ensureRootChain({ chains, world: this.#deps.world }, tenantId, call);
+    if (made) await this.changed(tenantId, call);
+    return id;
   }
 
   async changed(tenantId: string, _call: CallOptions): Promise<void> {
