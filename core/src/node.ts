@@ -1,4 +1,4 @@
-import { ActorKinds, Fault } from "@heddle/plugin-sdk";
+import { ActorKinds, Fault, type Log, type World } from "@heddle/plugin-sdk";
 import { exit } from "./cli/command.ts";
 import { jsonText, printProblems, problemsJson } from "./cli/distribution.ts";
 import { type BuiltIn, type LoadedDistribution, loadDistribution, type Plan } from "./host/distribution.ts";
@@ -7,6 +7,7 @@ import type { ManifestSettings } from "./manifest/schema.ts";
 import { type NodeSlot, nodeCard } from "./node-card.ts";
 import { collectKernelMetrics } from "./observe/kernel-metrics.ts";
 import { createLog } from "./observe/log.ts";
+import { garbageCollector, ResidentMemoryGate } from "./observe/memory-gate.ts";
 import { MetricRegistry } from "./observe/metrics.ts";
 import { collectProcessMetrics } from "./observe/process-metrics.ts";
 import { CollectedNotes } from "./observe/ready-notes.ts";
@@ -58,16 +59,21 @@ async function startNode(
   const log = logFor(plan.settings, input.writeLog);
   const metrics = new MetricRegistry();
   collectProcessMetrics(metrics);
+  const memory = memoryGate(plan.settings, { world, log, metrics });
   const readyNotes = new CollectedNotes();
   const host = new Host(plan, {
     world,
     log,
+    memory,
     metrics,
     readyNotes,
     launch: { demo: input.demo ?? false },
     ready: () => slot.kernel?.ownership.settled ?? false,
   });
-  const stop = () => host.stop({ deadlineMs: plan.settings.node.stopTimeout });
+  const stop = () => {
+    memory[Symbol.dispose]();
+    return host.stop({ deadlineMs: plan.settings.node.stopTimeout });
+  };
   await host.start(signal);
   try {
     const { kernel } = slot;
@@ -80,6 +86,29 @@ async function startNode(
     throw error;
   }
   return { notes: readyNotes, stop };
+}
+
+function memoryGate(
+  { node }: ManifestSettings,
+  { world, log, metrics }: { world: World; log: Log; metrics: MetricRegistry },
+): ResidentMemoryGate {
+  const gate = new ResidentMemoryGate({
+    world,
+    log: log.child("memory"),
+    limitBytes: node.memory,
+    used: usedBytes,
+    collect: garbageCollector(),
+  });
+  metrics.gauge("heddle_memory_limit_bytes", "Resident memory that the node may take.", () => node.memory);
+  metrics.counter("heddle_memory_closings_total", "Times that new work had to wait for memory.", () => gate.closings);
+  metrics.gauge("heddle_memory_waiting_calls", "Calls that wait for memory.", () => gate.waiting);
+  return gate;
+}
+
+/** Resident memory without what the heap holds free: that is room. */
+function usedBytes(): number {
+  const { rss, heapTotal, heapUsed } = process.memoryUsage();
+  return rss - heapTotal + heapUsed;
 }
 
 function logFor({ log: { level, format } }: ManifestSettings, write?: (line: string) => void) {

@@ -9,6 +9,7 @@ export * from "./kernel/cluster.ts";
 export * from "./kernel/lanes.ts";
 export * from "./kernel/launch.ts";
 export * from "./kernel/log.ts";
+export * from "./kernel/memory-gate.ts";
 export * from "./kernel/observability.ts";
 export * from "./kernel/world.ts";
 export * from "./model/codec.ts";

@@ -50,6 +50,7 @@ async function connect(plan: Plan, terminal: Terminal): Promise<Outcome> {
   const host = new Host(part, {
     world,
     log: createLog({ level: "warn", format: "text", write, now: () => world.now() }),
+    memory: { open: true, whenOpen: async () => {} },
     metrics: new MetricRegistry(),
     readyNotes: new CollectedNotes(),
     launch: { demo: false },

@@ -1,4 +1,4 @@
-import { LaunchOptions, Log, Observability, type Plugin, ReadyNotes, World } from "@heddle/plugin-sdk";
+import { LaunchOptions, Log, MemoryGate, Observability, type Plugin, ReadyNotes, World } from "@heddle/plugin-sdk";
 import { type Environment, interpolate } from "../manifest/interpolate.ts";
 import type { JsonSchema } from "../manifest/json-schema.ts";
 import { applyOverrides } from "../manifest/overrides.ts";
@@ -12,7 +12,7 @@ import { importIfPossible, knownPlugin, providersOf } from "./known-plugins.ts";
 import { loadPlugin } from "./load.ts";
 
 /** What every plugin may need without any plugin providing it. */
-export const kernelCapabilities = [World, Log, Observability, ReadyNotes, LaunchOptions] as const;
+export const kernelCapabilities = [World, Log, MemoryGate, Observability, ReadyNotes, LaunchOptions] as const;
 
 /** A vertex that the node itself brings; it takes part in the graph like a loaded plugin. */
 export interface BuiltIn {

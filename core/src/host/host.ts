@@ -4,6 +4,7 @@ import {
   isFault,
   LaunchOptions,
   Log,
+  MemoryGate,
   type NodeHealth,
   Observability,
   ReadyNotes,
@@ -20,6 +21,7 @@ import { type AnyContext, patience, UnitLife } from "./lifecycle.ts";
 export interface HostOptions {
   readonly world: World;
   readonly log: Log;
+  readonly memory: MemoryGate;
   readonly metrics: MetricRegistry;
   readonly readyNotes: ReadyNotes;
   readonly launch: LaunchOptions;
@@ -183,7 +185,7 @@ export class Host {
   }
 
   #kernelValues(): KernelValues {
-    const { world, log, metrics, readyNotes, launch } = this.#options;
+    const { world, log, memory, metrics, readyNotes, launch } = this.#options;
     const logs = new Map<string, Log>();
     const logOf = ({ id }: Unit): Log => {
       const known = logs.get(id) ?? log.child(id);
@@ -194,6 +196,7 @@ export class Host {
     return new Map<string, (unit: Unit) => unknown>([
       [World.id, () => world],
       [Log.id, logOf],
+      [MemoryGate.id, () => memory],
       [Observability.id, () => observability],
       [ReadyNotes.id, () => readyNotes],
       [LaunchOptions.id, () => launch],

@@ -47,6 +47,7 @@ export function hostOptions(change: Partial<HostOptions> = {}): HostOptions {
   return {
     world: new SystemWorld(),
     log: noLog,
+    memory: { open: true, whenOpen: async () => {} },
     metrics: new MetricRegistry(),
     readyNotes: new CollectedNotes(),
     launch: { demo: false },

@@ -15,8 +15,8 @@ import {
 import { sharedAbort } from "../shared-abort.ts";
 import { sleepOn } from "../world/system-world.ts";
 
-/** Records of a partition that are read, and so may be in progress, at once. */
-const batchRecords = 2048;
+/** Records of a partition that are read, and so may be in progress, at once; times the partitions, it is memory. */
+const batchRecords = 256;
 const readRetryMs = 1_000;
 const longestPauseMs = 10_000;
 

@@ -1,4 +1,4 @@
-import { Duration, type Static, Type } from "@heddle/plugin-sdk";
+import { Bytes, Duration, type Static, Type } from "@heddle/plugin-sdk";
 import type { JsonSchema } from "./json-schema.ts";
 
 const strict = { additionalProperties: false } as const;
@@ -28,6 +28,10 @@ export const ManifestSchema = Type.Object(
           maximum: 1,
           default: 1,
           description: "Processes on this machine; one, until nodes of one machine can form a cluster.",
+        }),
+        memory: Bytes({
+          default: "1GB",
+          description: "Resident memory of the process; near it, devices and clients wait until there is room.",
         }),
         roles: Type.Array(Type.String({ minLength: 1 }), {
           default: ["owner"],

@@ -12,6 +12,7 @@ import {
   type EntityStore,
   type Lanes,
   type Log,
+  type MemoryGate,
   rpcCollection,
   type Session,
   type SessionInfo,
@@ -30,6 +31,7 @@ import type { DeviceVerbs } from "./verbs.ts";
 interface Deps {
   readonly world: World;
   readonly log: Log;
+  readonly memory: MemoryGate;
   readonly actors: Actors;
   readonly lanes: Lanes;
   readonly cluster: Cluster;

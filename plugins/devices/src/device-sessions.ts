@@ -12,6 +12,7 @@ import {
   Fault,
   type Lanes,
   type Log,
+  type MemoryGate,
   type RpcOutcome,
   type Session,
   type SessionEnd,
@@ -31,6 +32,7 @@ const sweepMs = 10_000;
 export interface DeviceSessionsOptions {
   readonly world: World;
   readonly log: Log;
+  readonly memory: MemoryGate;
   readonly actors: Actors;
   readonly cluster: Cluster;
   readonly lanes: Lanes;
@@ -89,7 +91,9 @@ export class DeviceSessions {
     for (const session of [...this.#open.values()]) session.end("leaving");
   }
 
-  authenticate(by: DeviceProof, call: CallOptions): Promise<DeviceIdentity | undefined> {
+  async authenticate(by: DeviceProof, call: CallOptions): Promise<DeviceIdentity | undefined> {
+    const { memory } = this.#options;
+    if (!memory.open) await memory.whenOpen(call.signal);
     return this.#options.identities().authenticate(by, call);
   }
 
@@ -130,9 +134,10 @@ export class DeviceSessions {
   }
 
   #uplinkOptions(who: DeviceIdentity, heard: (ts: number) => void): UplinkOptions {
-    const { world, lanes, attributes, stringLength, cluster, actors, device } = this.#options;
+    const { world, memory, lanes, attributes, stringLength, cluster, actors, device } = this.#options;
     return {
       world,
+      memory,
       lanes,
       attributes,
       limits: { stringLength },

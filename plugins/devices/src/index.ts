@@ -11,6 +11,7 @@ import {
   EntityStore,
   Lanes,
   Log,
+  MemoryGate,
   provide,
   Sessions,
   Telemetry,
@@ -47,6 +48,7 @@ export default definePlugin({
   requires: {
     world: World,
     log: Log,
+    memory: MemoryGate,
     actors: Actors,
     lanes: Lanes,
     cluster: Cluster,

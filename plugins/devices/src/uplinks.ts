@@ -11,6 +11,7 @@ import {
   entityKey,
   Fault,
   type Lanes,
+  type MemoryGate,
   type RuleHead,
   ruleLane,
   type Scope,
@@ -36,6 +37,7 @@ const done = Promise.resolve();
 
 export interface UplinkOptions {
   readonly world: World;
+  readonly memory: MemoryGate;
   readonly lanes: Lanes;
   readonly attributes: AttributeStore;
   readonly limits: ReadLimits;
@@ -53,6 +55,8 @@ export class DeviceUplinks implements Uplinks {
   readonly #session: string;
   readonly #signal: AbortSignal;
   readonly #key: string;
+  /** The newest of this device's messages that wait for memory. */
+  #behind: Promise<void> | undefined;
   readonly #heads = new Map<string, { meta: object | undefined; head: Uint8Array }>();
 
   constructor(
@@ -99,7 +103,21 @@ export class DeviceUplinks implements Uplinks {
     if (group.points === 0) return done;
     const { body, typed, ts } = group;
     const record = encodeRuleRecord(head, { bytes: body, typed, ts: ts ?? now, stampTs: true });
-    return this.#options.lanes.publish(ruleLane, this.#key, record, { signal: this.#signal });
+    return this.#take(record);
+  }
+
+  /** Without memory the promise stays open: the transport reads no further. */
+  #take(record: Uint8Array): Promise<void> {
+    const { memory, lanes } = this.#options;
+    const call = { signal: this.#signal };
+    if (memory.open && this.#behind === undefined) return lanes.publish(ruleLane, this.#key, record, call);
+    // One place in the line per device, however many messages it has: none starves the others.
+    const turn = (this.#behind ?? done).then(() => memory.whenOpen(call.signal));
+    const mine = turn.catch(gaveUp).then(() => {
+      if (this.#behind === mine) this.#behind = undefined;
+    });
+    this.#behind = mine;
+    return turn.then(() => lanes.publish(ruleLane, this.#key, record, call));
   }
 
   /** The head of a kind of message is encoded once, not with every message. */
@@ -140,7 +158,7 @@ export class DeviceUplinks implements Uplinks {
   }
 
   rpc({ requestId, payload, paramsRequired }: ClientRpcRequest, call: CallOptions): ClientRpc {
-    const { world, lanes, node, awaitReply, heard } = this.#options;
+    const { world, node, awaitReply, heard } = this.#options;
     const now = world.now();
     heard(now);
     const body = rpcBody(payload, paramsRequired ?? false);
@@ -148,7 +166,7 @@ export class DeviceUplinks implements Uplinks {
     const head = encodeRuleHead(this.#headOf("TO_SERVER_RPC_REQUEST", meta));
     const record = encodeRuleRecord(head, { bytes: Buffer.from(body), typed: true, ts: now, stampTs: false });
     const reply = awaitReply({ session: this.#session, requestId }, call);
-    return { accepted: lanes.publish(ruleLane, this.#key, record, { signal: this.#signal }), reply };
+    return { accepted: this.#take(record), reply };
   }
 
   rpcReply(requestId: number, payload: Uint8Array): Promise<void> {
@@ -161,6 +179,9 @@ export class DeviceUplinks implements Uplinks {
     this.#options.heard(this.#options.world.now());
   }
 }
+
+/** Who waited is told by its own promise. */
+function gaveUp(): void {}
 
 /** `{"method", "params"}` as the rule engine gets it (device-api 2.6). */
 function rpcBody(payload: Uint8Array, paramsRequired: boolean): string {

@@ -21,7 +21,7 @@ export default definePlugin({
         description: "Size at which a new file is begun; old ones are deleted whole.",
       }),
       tailBytes: Bytes({
-        default: "64MB",
+        default: "16MB",
         description: "Newest part of the log kept in memory for readers that keep up.",
       }),
       pendingBytes: Bytes({ default: "32MB", description: "Bytes on their way to the disk; beyond it `send` waits." }),

@@ -42,7 +42,11 @@ export default definePlugin({
         maximum: 65_535,
         description: "Messages of one connection that may wait to become durable before it is read on.",
       }),
-      totalInFlight: Type.Integer({ default: 50_000, minimum: 1, description: "The same for all connections." }),
+      totalInFlight: Type.Integer({
+        default: 4_096,
+        minimum: 1,
+        description: "The same for all connections; it is also what a device waits behind when others flood.",
+      }),
       totalBytes: Bytes({ default: "128MB", description: "Memory that waiting messages may take." }),
       unsent: Bytes({ default: "256KB", description: "What a device may leave unread before it is disconnected." }),
       connectTimeout: Duration({ default: "10s", description: "From the accept to the open session." }),
