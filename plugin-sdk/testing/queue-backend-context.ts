@@ -20,6 +20,8 @@ export interface QueueKit {
     readonly delayedRetry: boolean;
     /** On: `reopen` must be given. */
     readonly survivesRestart: boolean;
+    /** On: the queue has `lag`. */
+    readonly lag?: boolean;
   };
   /** Stops the queue and starts it again over what it has stored. */
   reopen?(queue: TestedQueue): Promise<TestedQueue>;

@@ -34,6 +34,7 @@ export function queueCases(kit: QueueKit): KitCase<QueueContext>[] {
     ...refusalCases,
     ...(kit.supports.delayedRetry ? delayedRetryCases : noDelayedRetryCases),
     ...(kit.supports.survivesRestart ? restartCases : []),
+    ...(kit.supports.lag === true ? lagCases : []),
     ...(kit.faults === undefined ? [] : queueFaultCases),
   ];
 }
@@ -264,6 +265,29 @@ const restartCases: KitCase<QueueContext>[] = [
       assert.deepEqual((await take(other, 3)).map(text), names(jobs(3, 1, "other")));
       await context.queue.send("jobs", [job("new")], soon());
       assert.deepEqual((await take(again, 1)).map(text), ["new"]);
+    },
+  },
+];
+
+const lagCases: KitCase<QueueContext>[] = [
+  {
+    name: "lag counts what a group has not settled, per partition",
+    run: async ({ queue }) => {
+      const lag = async (group: string) => queue.lag?.({ topic: "jobs", group }, soon());
+      assert.deepEqual(await lag("a"), [0, 0, 0, 0]);
+      await queue.send("jobs", [...jobs(5, 0), ...jobs(3, 2)], soon());
+      assert.deepEqual(await lag("a"), [5, 0, 3, 0]);
+      const reader = queue.reader(at("a"));
+      await (await hold(reader, 4)).settle(3, soon());
+      await reader[Symbol.asyncDispose]();
+      assert.deepEqual(await lag("a"), [2, 0, 3, 0]);
+      assert.deepEqual(await lag("b"), [5, 0, 3, 0]);
+    },
+  },
+  {
+    name: "lag of an unknown topic is refused",
+    run: async ({ queue }) => {
+      await refused(async () => queue.lag?.({ topic: "nowhere", group: "a" }, soon()), "queue.topic-unknown");
     },
   },
 ];

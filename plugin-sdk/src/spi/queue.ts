@@ -16,6 +16,11 @@ export interface QueueBackend {
   send(topic: string, records: readonly OutRecord[], call: CallOptions): Promise<void>;
   /** A reader is a lease on one partition for one group; disposing it gives the partition up, unsettled records stay. */
   reader(at: { readonly topic: string; readonly group: string; readonly partition: number }): PartitionReader;
+  /**
+   * Records of each partition that the group has not settled, whichever node reads them, as far as the back-end knows by
+   * now; left out by back-ends that cannot tell.
+   */
+  lag?(at: { readonly topic: string; readonly group: string }, call: CallOptions): Promise<readonly number[]>;
 }
 
 export interface TopicSpec {

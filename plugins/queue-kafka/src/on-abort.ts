@@ -1,0 +1,37 @@
+const hubs = new WeakMap<AbortSignal, Set<() => void>>();
+
+/**
+ * Runs `then` once when the signal aborts; returns how to forget it. All calls on one signal share one listener: a
+ * signal searches its list of listeners on every change.
+ */
+export function onAbort(signal: AbortSignal, then: () => void): () => void {
+  if (signal.aborted) {
+    then();
+    return () => {};
+  }
+  let hub = hubs.get(signal);
+  if (hub === undefined) {
+    const fresh = new Set<() => void>();
+    hub = fresh;
+    hubs.set(signal, fresh);
+    signal.addEventListener(
+      "abort",
+      () => {
+        for (const run of [...fresh]) run();
+        fresh.clear();
+      },
+      { once: true },
+    );
+  }
+  const own = hub;
+  own.add(then);
+  return () => own.delete(then);
+}
+
+/** `work`, or the signal's reason as soon as it aborts; the outcome of abandoned work is nobody's any more. */
+export function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const forget = onAbort(signal, () => reject(signal.reason));
+    work.then(resolve, reject).finally(forget);
+  });
+}
