@@ -1,8 +1,10 @@
 import {
   type ActorKind,
+  type CallOptions,
   type Cluster,
   type ClusterChange,
   type ClusterCoordinator,
+  type ClusterStatus,
   Fault,
   type Log,
   type Member,
@@ -13,6 +15,7 @@ import {
 } from "@heddle/plugin-sdk";
 import { ActorSystem } from "./actor/actors.ts";
 import { Ownership } from "./cluster/ownership.ts";
+import { clusterStatus } from "./cluster/status.ts";
 import { DurableLanes } from "./lane/lanes.ts";
 import { wireVersion } from "./remote/frame.ts";
 import { Router } from "./remote/router.ts";
@@ -150,6 +153,11 @@ export class Kernel {
       onChange: (run: (change: ClusterChange) => void) =>
         ownership.onChange(({ members, ...change }) => run({ ...change, members: members.map(({ id }) => id) })),
     };
+  }
+
+  status(call: CallOptions): Promise<ClusterStatus> {
+    const { queue } = this.#options;
+    return clusterStatus({ ownership: this.ownership, queue, lanes: this.lanes.counters() }, call);
   }
 
   /** Drains, passivates and leaves, in this order, so that the others take over at once. Safe twice. */

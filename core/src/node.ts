@@ -1,6 +1,7 @@
 import { ActorKinds, Fault, type Log, type World } from "@heddle/plugin-sdk";
 import { exit } from "./cli/command.ts";
 import { jsonText, printProblems, problemsJson } from "./cli/distribution.ts";
+import { notJoined } from "./cluster/not-joined.ts";
 import { type BuiltIn, type LoadedDistribution, loadDistribution, type Plan } from "./host/distribution.ts";
 import { Host } from "./host/host.ts";
 import type { ManifestSettings } from "./manifest/schema.ts";
@@ -68,6 +69,7 @@ async function startNode(
     metrics,
     readyNotes,
     launch: { demo: input.demo ?? false },
+    cluster: (call) => slot.kernel?.status(call) ?? Promise.reject(notJoined()),
     ready: () => slot.kernel?.ownership.settled ?? false,
   });
   const stop = () => {

@@ -12,6 +12,7 @@ export { type MemoryQueue, type MemoryQueueClient, type MemoryQueueOptions, memo
 export { MemoryTimeseriesStore } from "./memory/timeseries-store.ts";
 export { ModelledDisk } from "./modelled-disk.ts";
 export { describeNeeding } from "./needs.ts";
+export { describePeerLink, type PeerLinkKit, type TestedPeers } from "./peer-link.ts";
 export { configOf, describePlugin, type PluginKit } from "./plugin.ts";
 export { describeQueueBackend, type QueueKit, type TestedQueue } from "./queue-backend.ts";
 export { describeRuleNode, exampleMsg, type RuleNodeExample, type RuleNodeKit, ruleNodeCases } from "./rule-node.ts";

@@ -5,7 +5,7 @@ import { memoryQueue } from "./memory/queue.ts";
 import { describeQueueBackend, type QueueKit, queueCases, queueSetup, type TestedQueue } from "./queue-backend.ts";
 import { realWorld } from "./world.ts";
 
-const supports = { delayedRetry: true, survivesRestart: false };
+const supports = { delayedRetry: true, survivesRestart: false, lag: true };
 const create = async () => memoryQueue(realWorld()).client("one");
 
 describeQueueBackend("memory queue", { create, supports });

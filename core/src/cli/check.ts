@@ -1,4 +1,5 @@
 import { asFault } from "@heddle/plugin-sdk";
+import { notJoined } from "../cluster/not-joined.ts";
 import type { LoadedDistribution, Plan } from "../host/distribution.ts";
 import { type Command, exit, type Terminal } from "./command.ts";
 import { counted, jsonText, loadFor, printProblems, problemsJson } from "./distribution.ts";
@@ -54,6 +55,7 @@ async function connect(plan: Plan, terminal: Terminal): Promise<Outcome> {
     metrics: new MetricRegistry(),
     readyNotes: new CollectedNotes(),
     launch: { demo: false },
+    cluster: () => Promise.reject(notJoined()),
     ready: () => false,
   });
   const connected = part.units.map(({ id }) => id);

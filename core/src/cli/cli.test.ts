@@ -1,5 +1,8 @@
 import { execFile } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, symlinkSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
@@ -39,6 +42,59 @@ const files = {
   "vault/pw": "geheim2\n",
 };
 const good = "--set=plugins.gone=null";
+
+describe("heddle cluster status", () => {
+  const told = {
+    self: "b",
+    epoch: 7,
+    partitions: 128,
+    serving: 60,
+    members: [
+      { id: "a", incarnation: "a-1", address: "a:7400", roles: ["owner"], drained: 7, partitions: 68 },
+      { id: "b", incarnation: "b-3", address: "b:7400", roles: [], drained: 6, partitions: 60 },
+    ],
+    lanes: [
+      { lane: "rule-engine", group: "rules", lag: 42 },
+      { lane: "removals", group: "lifecycle" },
+    ],
+  };
+
+  async function node(status: number, body: object) {
+    const server = createServer((request, response) => {
+      response.writeHead(request.url === "/cluster" ? status : 404).end(JSON.stringify(body));
+    }).listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    return { url, [Symbol.dispose]: () => void server.close() };
+  }
+
+  it("prints members, partitions and lag, for people and as JSON", async () => {
+    using at = await node(200, told);
+    expect((await heddle(["cluster", "status", "--url", at.url], "/")).out.split("\n")).toEqual([
+      "epoch 7, 128 partitions, 2 members; b serves 60",
+      "",
+      "member  partitions  hand-over  roles  address  incarnation",
+      "a       68          settled    owner  a:7400   a-1",
+      "b *     60          drained 6  -      b:7400   b-3",
+      "",
+      "lane         group      lag",
+      "rule-engine  rules      42",
+      "removals     lifecycle  unknown",
+    ]);
+    const { code, out } = await heddle(["cluster", "status", "--url", at.url, "--json"], "/");
+    expect({ code, told: JSON.parse(out) }).toEqual({ code: 0, told });
+  });
+
+  it("answers 4 when no node does, or none that has joined", async () => {
+    using at = await node(503, { error: "this node has not joined a cluster" });
+    expect(await heddle(["cluster", "status", "--url", at.url], "/")).toMatchObject({
+      code: 4,
+      err: expect.stringContaining("has not joined"),
+    });
+    const gone = await heddle(["cluster", "status", "--url", "http://127.0.0.1:1", "--json"], "/");
+    expect({ code: gone.code, ...JSON.parse(gone.out) }).toMatchObject({ code: 4, url: "http://127.0.0.1:1" });
+  });
+});
 
 describe("heddle", () => {
   it("answers wrong usage with 2 and help with 0", async () => {

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import type { BuiltIn } from "../host/distribution.ts";
 
 /** Exit codes of the command; stable. */
-export const exit = { ok: 0, problems: 1, usage: 2, startFailed: 3, internal: 70 } as const;
+export const exit = { ok: 0, problems: 1, usage: 2, startFailed: 3, unreachable: 4, internal: 70 } as const;
 
 /** What a command reads and writes; tests bring their own. */
 export interface Terminal {
@@ -20,6 +20,8 @@ export interface CommandLine {
   readonly json: boolean;
   readonly demo: boolean;
   readonly connect: boolean;
+  /** Where a running node answers, such as `http://127.0.0.1:8080`. */
+  readonly url: string | undefined;
 }
 
 export type Command = (line: CommandLine, terminal: Terminal) => Promise<number>;
@@ -32,6 +34,7 @@ const flags = {
   json: { type: "boolean" },
   demo: { type: "boolean" },
   connect: { type: "boolean" },
+  url: { type: "string" },
   help: { type: "boolean", short: "h" },
   version: { type: "boolean", short: "v" },
 } as const;
@@ -50,8 +53,8 @@ export interface ParsedArgs {
 export function parse(args: readonly string[]): ParsedArgs {
   try {
     const { values, positionals } = parseArgs({ args: [...args], options: flags, allowPositionals: true });
-    const { set = [], json = false, demo = false, connect = false, help = false, version = false } = values;
-    const line = { positionals, set, json, demo, connect };
+    const { set = [], json = false, demo = false, connect = false, url, help = false, version = false } = values;
+    const line = { positionals, set, json, demo, connect, url };
     return { positionals, help, version, given: Object.keys(values), line };
   } catch (error) {
     throw new UsageError((error as Error).message);

@@ -41,6 +41,13 @@ const commands: Readonly<Record<string, Entry>> = {
     takes: 2,
     load: async () => (await import("./plugins.ts")).show,
   },
+  "cluster status": {
+    usage: "heddle cluster status [--url http://host:port] [--json]",
+    summary: "Members, epochs, partitions per node and lag per lane, as a running node sees them.",
+    flags: ["url", "json"],
+    takes: 0,
+    load: async () => (await import("./cluster.ts")).status,
+  },
   "config schema": {
     usage: "heddle config schema [manifest] [--set path=value]… [--json]",
     summary: "The JSON Schema of this distribution's manifests, for editors.",
@@ -63,7 +70,7 @@ const help = [
   ...Object.values(commands).map(({ usage, summary }) => `  ${usage}\n      ${summary}`),
   "",
   "The manifest is ./manifest.yaml unless named.",
-  "Exit codes: 0 ok, 1 problems in the manifest, 2 wrong usage, 3 failed to start, 70 a defect of heddle itself.",
+  "Exit codes: 0 ok, 1 problems in the manifest, 2 wrong usage, 3 failed to start, 4 no node answers, 70 a defect of heddle itself.",
 ].join("\n");
 
 /** Runs one command line and answers its exit code; never throws. */

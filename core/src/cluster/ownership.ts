@@ -51,6 +51,11 @@ export class Ownership implements Placement {
   #mayAct = false;
   #converging: Promise<void> = Promise.resolve();
   #closed = sharedAbort();
+  /** When the newest epoch was seen. */
+  #epochAt = 0;
+  readonly counters = { views: 0, gained: 0, lost: 0, fenced: 0 };
+  /** Told how long after the view of a new epoch its gains were served, ms. */
+  onHandOver: (ms: number) => void = () => {};
 
   constructor({ world, log, self, partitions, barrier }: OwnershipOptions) {
     this.#world = world;
@@ -72,6 +77,11 @@ export class Ownership implements Placement {
 
   get members(): readonly Member[] {
     return this.#view.members;
+  }
+
+  /** By partition, as the newest view says. */
+  get owners(): readonly (string | undefined)[] {
+    return this.#owners;
   }
 
   get servedPartitions(): ReadonlySet<number> {
@@ -167,6 +177,8 @@ export class Ownership implements Placement {
 
   #take(view: View): void {
     const newEpoch = view.epoch !== this.#view.epoch;
+    this.counters.views++;
+    if (newEpoch) this.#epochAt = this.#world.elapsed();
     this.#view = view;
     if (newEpoch) this.#owners = assign(this.partitions, view.members);
     this.#tell([], []);
@@ -196,6 +208,7 @@ export class Ownership implements Placement {
     for (const partition of lost) this.#serving.delete(partition);
     const started = this.#world.elapsed();
     for (const duty of this.#duties) await duty.release(lost);
+    this.counters.lost += lost.size;
     this.#log.info("partitions given up", {
       epoch: this.#view.epoch,
       count: lost.size,
@@ -212,7 +225,10 @@ export class Ownership implements Placement {
     if (gained.length === 0) return this.#tell([], []);
     for (const partition of gained) this.#serving.add(partition);
     for (const duty of this.#duties) duty.take(gained);
-    this.#log.info("partitions taken", { epoch: this.#view.epoch, count: gained.length });
+    const ms = this.#world.elapsed() - this.#epochAt;
+    this.counters.gained += gained.length;
+    this.onHandOver(ms);
+    this.#log.info("partitions taken", { epoch: this.#view.epoch, count: gained.length, ms: Math.round(ms) });
     this.#tell(gained, []);
   }
 
@@ -224,6 +240,7 @@ export class Ownership implements Placement {
   #fence(): void {
     if (!this.#mayAct) return;
     this.#mayAct = false;
+    this.counters.fenced++;
     const lost = [...this.#serving];
     this.#serving.clear();
     this.#membership = undefined;

@@ -1,5 +1,7 @@
 import {
+  type CallOptions,
   type Capability,
+  type ClusterStatus,
   Fault,
   isFault,
   LaunchOptions,
@@ -25,6 +27,7 @@ export interface HostOptions {
   readonly metrics: MetricRegistry;
   readonly readyNotes: ReadyNotes;
   readonly launch: LaunchOptions;
+  readonly cluster: (call: CallOptions) => Promise<ClusterStatus>;
   /** Whether the node owns its partitions; asked by each health check once everything has started. */
   readonly ready: () => boolean;
 }
@@ -192,7 +195,11 @@ export class Host {
       logs.set(id, known);
       return known;
     };
-    const observability: Observability = { metrics: () => metrics.text(), health: () => this.health() };
+    const observability: Observability = {
+      metrics: () => metrics.text(),
+      health: () => this.health(),
+      cluster: (call) => this.#options.cluster(call),
+    };
     return new Map<string, (unit: Unit) => unknown>([
       [World.id, () => world],
       [Log.id, logOf],

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Log } from "@heddle/plugin-sdk";
+import { notJoined } from "../cluster/not-joined.ts";
 import { MetricRegistry } from "../observe/metrics.ts";
 import { CollectedNotes } from "../observe/ready-notes.ts";
 import { SystemWorld } from "../world/system-world.ts";
@@ -51,6 +52,7 @@ export function hostOptions(change: Partial<HostOptions> = {}): HostOptions {
     metrics: new MetricRegistry(),
     readyNotes: new CollectedNotes(),
     launch: { demo: false },
+    cluster: () => Promise.reject(notJoined()),
     ready: () => true,
     ...change,
   };

@@ -35,6 +35,18 @@ export function collectKernelMetrics(metrics: MetricRegistry, kernel: Kernel): v
     "Partitions that this node serves.",
     () => ownership.servedPartitions.size,
   );
+  metrics.counter("heddle_cluster_views_total", "Views received.", () => ownership.counters.views);
+  metrics.counter(
+    "heddle_cluster_moved_partitions_total",
+    "Partitions taken and given up; times that the lease was lost.",
+    () =>
+      (["gained", "lost", "fenced"] as const).map((event) => ({ labels: { event }, value: ownership.counters[event] })),
+  );
+  const handOver = metrics.metric("heddle_cluster_handover_seconds", {
+    kind: "histogram",
+    help: "From the view of a new epoch until what it gives this node is served.",
+  });
+  ownership.onHandOver = (ms) => handOver.record(ms / 1_000);
   metrics.counter("heddle_remote_frames_total", "Frames between nodes.", () =>
     Object.entries(router.counters).map(([event, value]) => ({ labels: { event }, value })),
   );

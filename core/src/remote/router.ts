@@ -62,7 +62,12 @@ export class Router implements RemoteActors {
   /** Listens for peers; returns the address to publish, empty without a peer link. */
   async listen(actors: ActorSystem): Promise<string> {
     this.#actors = actors;
-    return (await this.#peer?.listen((_from, bytes) => this.#receive(bytes))) ?? "";
+    const identity = {
+      id: this.#ownership.self,
+      // Before the first view nobody is known: who connects then is looked at again once there is one.
+      admit: (from: string) => this.#ownership.members.length === 0 || this.#member(from) !== undefined,
+    };
+    return (await this.#peer?.listen((_from, bytes) => this.#receive(bytes), identity)) ?? "";
   }
 
   tell(node: string, to: Address, arg: unknown): void {

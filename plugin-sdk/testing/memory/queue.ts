@@ -233,6 +233,17 @@ class Client implements MemoryQueueClient {
     return reader;
   }
 
+  async lag(
+    at: { readonly topic: string; readonly group: string },
+    { signal }: CallOptions,
+  ): Promise<readonly number[]> {
+    signal.throwIfAborted();
+    this.refuse();
+    return this.#broker.topic(at.topic).partitions.map(({ base, records, cursors }) => {
+      return base + records.length - Math.max(base, cursors.get(at.group)?.settled ?? 0);
+    });
+  }
+
   crash(): void {
     this.#state = "gone";
     this.#letGo();

@@ -1,7 +1,14 @@
 import { Agent, request as send } from "node:http";
 import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { LaunchOptions, type NodeHealth, Observability, ReadyNotes } from "@heddle/plugin-sdk";
+import {
+  type ClusterStatus,
+  Fault,
+  LaunchOptions,
+  type NodeHealth,
+  Observability,
+  ReadyNotes,
+} from "@heddle/plugin-sdk";
 import { configOf, describePlugin, realWorld, silentLog } from "@heddle/plugin-sdk/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import card from "./index.ts";
@@ -9,7 +16,8 @@ import { Mounts } from "./mounts.ts";
 import { SharedHttpListener } from "./shared-http-listener.ts";
 
 let health: () => Promise<NodeHealth>;
-const observability: Observability = { metrics: () => "up 1\n", health: () => health() };
+let cluster: () => Promise<ClusterStatus>;
+const observability: Observability = { metrics: () => "up 1\n", health: () => health(), cluster: () => cluster() };
 const up: NodeHealth = { state: "up", ready: true, plugins: {} };
 const deps = {
   world: realWorld(),
@@ -130,6 +138,13 @@ describe("the shared listener", () => {
       type: "application/json",
       body: { status: 404, message: "Not found" },
     });
+  });
+
+  it("serves the state of the cluster, and 503 with the reason before there is one", async () => {
+    cluster = async () => ({ self: "a", epoch: 1, partitions: 8, members: [], serving: 8, lanes: [] });
+    expect(await get(server, "/cluster")).toMatchObject({ status: 200, body: JSON.stringify(await cluster()) });
+    cluster = () => Promise.reject(new Fault("unavailable", "cluster.not-joined", "not yet"));
+    expect(await get(server, "/cluster")).toMatchObject({ status: 503, body: '{"error":"not yet"}' });
   });
 
   it("serves metrics and health", async () => {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import {
+  asFault,
   Fault,
   type HttpHandler,
   type HttpListener,
@@ -34,6 +35,8 @@ interface Deps {
 const drainMs = 2_000;
 /** How often connections whose last request has ended are closed meanwhile. */
 const idleMs = 50;
+/** How long the queue may take to tell how far lanes are behind. */
+const statusMs = 5_000;
 
 export class SharedHttpListener implements HttpListener {
   readonly #config: Config;
@@ -124,6 +127,12 @@ export class SharedHttpListener implements HttpListener {
     const { observability } = this.#deps;
     this.mount("/metrics", (_request, response) => {
       answer(response, 200, "text/plain; version=0.0.4; charset=utf-8", observability.metrics());
+    });
+    this.mount("/cluster", (_request, response) => {
+      observability.cluster({ signal: AbortSignal.timeout(statusMs) }).then(
+        (status) => answer(response, 200, "application/json", JSON.stringify(status)),
+        (error) => answer(response, 503, "application/json", JSON.stringify({ error: asFault(error).message })),
+      );
     });
     this.mount("/health/live", (_request, response) => answer(response, 200, "application/json", '{"state":"up"}'));
     this.mount("/health/ready", (_request, response) => {

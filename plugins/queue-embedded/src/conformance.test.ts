@@ -44,7 +44,7 @@ for (const [name, tailBytes] of [
       dirs.push(dir);
       return start(dir, tailBytes);
     },
-    supports: { delayedRetry: true, survivesRestart: true },
+    supports: { delayedRetry: true, survivesRestart: true, lag: true },
     reopen: async (queue) => {
       await queue[Symbol.asyncDispose]();
       return start(places.get(queue) as string, tailBytes);

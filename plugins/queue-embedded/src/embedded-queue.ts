@@ -54,6 +54,14 @@ export class EmbeddedQueue implements QueueBackend, Startable {
     return this.#running().reader(at);
   }
 
+  async lag(
+    at: { readonly topic: string; readonly group: string },
+    { signal }: CallOptions,
+  ): Promise<readonly number[]> {
+    signal.throwIfAborted();
+    return this.#running().lag(at);
+  }
+
   health(): Health {
     return this.#open?.queue.health() ?? { state: "down", detail: "not started" };
   }

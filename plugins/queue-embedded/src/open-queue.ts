@@ -122,6 +122,15 @@ export class OpenQueue {
     return new CursorReader(cursor, this.#host);
   }
 
+  /** Records not settled, by partition. */
+  lag(at: { readonly topic: string; readonly group: string }): readonly number[] {
+    const topic = this.#topic(at.topic);
+    const group = topic.groups.get(at.group);
+    return topic.partitions.map(
+      ({ next, oldest }, index) => next - Math.max(oldest, group?.cursors[index]?.settled ?? 0),
+    );
+  }
+
   health(): Health {
     if (this.#trouble === undefined) return { state: "up" };
     const seconds = Math.round((this.#parts.world.elapsed() - this.#trouble.since) / 1_000);
