@@ -1,0 +1,1 @@
+export { sharedFaults as faults } from "@heddle/cassandra-driver";
