@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname, "../..");
-const readyMs = 20_000;
+const usualReadyMs = 20_000;
 
 export interface ServerOptions {
   /** Kept from an earlier life of the server. */
@@ -12,6 +12,8 @@ export interface ServerOptions {
   readonly manifest?: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Longest time to the ready line, ms. */
+  readonly readyMs?: number;
 }
 
 interface Ready {
@@ -58,7 +60,7 @@ export class Server implements AsyncDisposable {
     });
     const log: string[] = [];
     child.stderr?.on("data", (chunk) => log.push(String(chunk)));
-    const ready = await readyLine(child, log);
+    const ready = await readyLine(child, log, options.readyMs ?? usualReadyMs);
     return new Server({ dataDir, process: child, ready, tookMs: performance.now() - began, log });
   }
 
@@ -98,7 +100,7 @@ function exited(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => child.once("exit", () => resolve()));
 }
 
-function readyLine(child: ChildProcess, log: readonly string[]): Promise<Ready> {
+function readyLine(child: ChildProcess, log: readonly string[], readyMs: number): Promise<Ready> {
   return new Promise((resolve, reject) => {
     let out = "";
     const fail = (why: string) => {

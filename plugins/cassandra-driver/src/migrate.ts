@@ -28,6 +28,8 @@ interface State {
 /** A holder that is gone loses the lock after so long; each step takes it anew. */
 const leaseSeconds = 30;
 const pollMs = 100;
+/** The loss of one node then neither loses nor stops anything. */
+const usualCopies = 3;
 
 /** Makes the keyspace and brings the component's tables to this version; one node at a time does it. */
 export class Migration {
@@ -79,16 +81,19 @@ export class Migration {
     );
     if (known.first() === null) {
       const nodes = this.#client.hosts.values().filter(({ datacenter }) => datacenter === dataCenter).length;
-      if (nodes < replication) {
+      const copies = replication ?? Math.min(usualCopies, nodes);
+      if (nodes < copies) {
         throw fault(
           "store.replication",
-          `keyspace ${keyspace}: replication is ${replication}, but data centre ${dataCenter} has ${nodes} nodes; ` +
+          `keyspace ${keyspace}: replication is ${copies}, but data centre ${dataCenter} has ${nodes} nodes; ` +
             "set `replication` to at most that, or add nodes first",
         );
       }
+      if (copies < usualCopies)
+        this.#parts.log.warn("keyspace made with fewer than three copies", { keyspace, copies, nodes });
       await this.#client.execute(
         `CREATE KEYSPACE IF NOT EXISTS "${keyspace}" WITH replication = ` +
-          `{'class': 'NetworkTopologyStrategy', '${dataCenter.replaceAll("'", "''")}': ${replication}}`,
+          `{'class': 'NetworkTopologyStrategy', '${dataCenter.replaceAll("'", "''")}': ${copies}}`,
         [],
         this.#plain,
       );

@@ -14,11 +14,13 @@ export const sessionFields = {
   localDataCenter: Type.Optional(
     Type.String({ description: "Requests go to nodes of this data centre; absent: the first contact point's." }),
   ),
-  replication: Type.Integer({
-    default: 3,
-    minimum: 1,
-    description: "Copies of everything in the local data centre; only used when the keyspace is made.",
-  }),
+  replication: Type.Optional(
+    Type.Integer({
+      minimum: 1,
+      description:
+        "Copies of everything in the local data centre, set when the keyspace is made; default three, or as many as there are nodes.",
+    }),
+  ),
   consistency: Type.Union(
     [Type.Literal("LOCAL_QUORUM"), Type.Literal("QUORUM"), Type.Literal("EACH_QUORUM"), Type.Literal("ALL")],
     { default: "LOCAL_QUORUM", description: "Of reads and writes; a majority, so that a read sees what was written." },
@@ -52,7 +54,7 @@ export interface SessionConfig {
   readonly contactPoints: readonly string[] | string;
   readonly keyspace: string;
   readonly localDataCenter?: string;
-  readonly replication: number;
+  readonly replication?: number;
   readonly consistency: "LOCAL_QUORUM" | "QUORUM" | "EACH_QUORUM" | "ALL";
   readonly user?: string;
   readonly password?: Secret;

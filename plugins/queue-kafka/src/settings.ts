@@ -34,7 +34,13 @@ export const Settings = Type.Object(
       pattern: "^[A-Za-z0-9._-]{1,80}$",
       description: "Begins the name of every topic and group, so that clusters can share brokers.",
     }),
-    replication: Type.Integer({ default: 3, minimum: 1, maximum: 32, description: "Copies of topics made here." }),
+    replication: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 32,
+        description: "Copies of topics made here; default three, or as many as there are brokers.",
+      }),
+    ),
     minInSync: Type.Optional(
       Type.Integer({ minimum: 1, description: "Copies that must have a record; default one less than `replication`." }),
     ),

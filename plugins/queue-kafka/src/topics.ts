@@ -8,6 +8,8 @@ import type { Names, Settings } from "./settings.ts";
 /** What a batch of one record takes besides the record. */
 const batchOverhead = 1_024;
 const pollMs = 50;
+/** The loss of one broker then neither loses nor stops anything. */
+const mostCopies = 3;
 
 export interface KnownTopic {
   /** As Kafka knows it. */
@@ -107,14 +109,16 @@ export class Topics {
 
   async #create(admin: Admin, specs: readonly TopicSpec[]): Promise<void> {
     const { log, names, settings } = this.#options;
+    const copies = settings.replication ?? (await usualCopies(admin));
+    if (copies < mostCopies) log.warn("topics are made with fewer than three copies", { copies });
     try {
       // Waiting for leaders is done here: the driver's own gives up when metadata are a moment late.
-      await admin.createTopics({ topics: specs.map((spec) => this.#config(spec)), waitForLeaders: false });
+      await admin.createTopics({ topics: specs.map((spec) => this.#config(spec, copies)), waitForLeaders: false });
       for (const { name, partitions } of specs) log.info("topic made", { topic: names.topic(name), partitions });
     } catch (error) {
       const types = errorTypes(error);
       if (types.includes("INVALID_REPLICATION_FACTOR")) {
-        const text = `replication is ${settings.replication}, more than there are brokers`;
+        const text = `replication is ${copies}, more than there are brokers`;
         throw fault("queue.replication", text, error);
       }
       // Another node was faster; its partitions are checked with the leaders.
@@ -122,9 +126,8 @@ export class Topics {
     }
   }
 
-  #config({ name, partitions, retainMs }: TopicSpec): ITopicConfig {
+  #config({ name, partitions, retainMs }: TopicSpec, replication: number): ITopicConfig {
     const { names, settings } = this.#options;
-    const { replication } = settings;
     const minInSync = settings.minInSync ?? Math.max(1, replication - 1);
     return {
       topic: names.topic(name),
@@ -196,6 +199,10 @@ export class Topics {
       await world.sleep(pollMs, signal);
     }
   }
+}
+
+async function usualCopies(admin: Admin): Promise<number> {
+  return Math.min(mostCopies, (await admin.describeCluster()).brokers.length);
 }
 
 /** A topic that was just made is unknown to some brokers for a moment. */
