@@ -3,6 +3,8 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 /** A TCP proxy in front of one endpoint: what a test cuts when the service itself must not notice more than that. */
 export class TcpProxy implements AsyncDisposable {
+  /** `host:port` behind it. */
+  readonly target: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #state: "open" | "cut" | "stalled" = "open";
@@ -15,6 +17,7 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   private constructor(target: string) {
+    this.target = target;
     const [host, port] = target.split(":");
     this.#server = createServer((client) => {
       if (this.#state === "cut") return void client.destroy();
@@ -27,8 +30,12 @@ export class TcpProxy implements AsyncDisposable {
     });
   }
 
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
   get address(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+    return `127.0.0.1:${this.port}`;
   }
 
   /** Ends every connection and refuses new ones until `heal`. */

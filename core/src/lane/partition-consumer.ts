@@ -159,6 +159,8 @@ class BatchRun {
       this.#open++;
       this.#options.counters.inProgress++;
     }
+    // A node that was stalled past its lease starts nothing, even before it is told that the lease is lost.
+    if (!this.#options.mayAct()) return this.#end(index, state, false);
     const turn: LaneTurn = {
       signal: this.#abort,
       trace: "",

@@ -1,17 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import type { ClusterStatus } from "@heddle/plugin-sdk";
-import { Server } from "../e2e/server.ts";
-import { sharedService } from "./service.ts";
+import { Server } from "../../e2e/server.ts";
 
-const manifest = resolve(import.meta.dirname, "../../distributions/cluster/manifest.yaml");
-
-/** How nodes reach the services; undefined when one does not run. */
-export function clusterServices(): Record<"ZOOKEEPER" | "KAFKA" | "CASSANDRA", string> | undefined {
-  const [zookeeper, kafka, cassandra] = (["zookeeper", "kafka", "cassandra"] as const).map(sharedService);
-  if (zookeeper === undefined || kafka === undefined || cassandra === undefined) return undefined;
-  return { ZOOKEEPER: zookeeper.where, KAFKA: kafka.where, CASSANDRA: cassandra.where };
-}
+const manifest = resolve(import.meta.dirname, "../../../distributions/cluster/manifest.yaml");
 
 export interface ClusterOptions {
   /** In place of the services' own addresses. */
