@@ -48,7 +48,12 @@ export class KafkaRoom implements AsyncDisposable {
   }
 
   get settings(): Settings {
-    return configOf(card, { brokers: [this.brokers], prefix: this.prefix, ...this.#config }) as unknown as Settings;
+    return configOf(card, {
+      brokers: [this.brokers],
+      prefix: this.prefix,
+      handOverWait: "5s",
+      ...this.#config,
+    }) as unknown as Settings;
   }
 
   queue(meter: Meter = quietMeter): KafkaQueue {

@@ -67,7 +67,7 @@ export class Router implements RemoteActors {
       // Before the first view nobody is known: who connects then is looked at again once there is one.
       admit: (from: string) => this.#ownership.members.length === 0 || this.#member(from) !== undefined,
     };
-    return (await this.#peer?.listen((_from, bytes) => this.#receive(bytes), identity)) ?? "";
+    return (await this.#peer?.listen((from, bytes) => this.#receive(from, bytes), identity)) ?? "";
   }
 
   tell(node: string, to: Address, arg: unknown): void {
@@ -100,7 +100,7 @@ export class Router implements RemoteActors {
         reject: settle(reject),
       };
       this.#pending.set(ask, pending);
-      this.#send(node, this.#call(to, arg, ask)).catch((error) => {
+      this.#send(node, this.#call(to, arg, ask), call.signal).catch((error) => {
         if (this.#pending.delete(ask)) pending.reject(asFault(error));
       });
     });
@@ -115,13 +115,13 @@ export class Router implements RemoteActors {
     return { from: this.#ownership.self, incarnation: this.#incarnation() };
   }
 
-  async #send(node: string, frame: Frame): Promise<void> {
+  async #send(node: string, frame: Frame, signal: AbortSignal = neverAborts): Promise<void> {
     const member = this.#member(node);
     if (member === undefined || this.#peer === undefined) {
       throw new Fault("unavailable", "actor.unavailable", `node ${node} is not a member of the cluster`);
     }
     this.counters.sent++;
-    await this.#peer.send(member.address, encodeFrame(frame), { signal: neverAborts });
+    await this.#peer.send(member.address, encodeFrame(frame), { signal });
   }
 
   #member(node: string): Member | undefined {
@@ -135,10 +135,11 @@ export class Router implements RemoteActors {
     });
   }
 
-  #receive(bytes: Uint8Array): Promise<void> | void {
+  #receive(from: string, bytes: Uint8Array): Promise<void> | void {
     let frame: Frame;
     try {
       frame = decodeFrame(bytes);
+      if (frame.from !== from) throw new Fault("denied", "remote.frame", `a frame of ${frame.from} came from ${from}`);
     } catch (error) {
       this.#log.warn("frame refused", { error });
       return;

@@ -135,13 +135,14 @@ export class KafkaQueue implements QueueBackend, AsyncDisposable {
         committedAt: world.elapsed(),
       },
       readAheadBytes: settings.readAheadBytes,
+      handOverMs: settings.handOverWait,
       turn,
       closed: () => {
         running.readers.delete(reader);
         if (running.leases.get(lease) === over) running.leases.delete(lease);
         closed();
       },
-      notHandedOver: (error) => log.warn("position not handed over, the last records come again", { error }),
+      notHandedOver: (error) => log.debug("position not handed over, the last records come again", { error }),
     });
     running.readers.add(reader);
     return reader;

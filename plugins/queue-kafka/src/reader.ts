@@ -6,8 +6,6 @@ import type { Cursor, Positions } from "./positions.ts";
 import { recordOf } from "./record.ts";
 import type { Sink, Source } from "./source.ts";
 
-/** Disposing waits this long for Kafka to know the position. */
-const handOverMs = 5_000;
 const openRetryMs = 500;
 /** What a record takes in memory besides its key and body. */
 const recordOverhead = 200;
@@ -18,6 +16,8 @@ export interface ReaderOptions {
   readonly source: Source;
   readonly cursor: Cursor;
   readonly readAheadBytes: number;
+  /** Disposing waits this long for Kafka to know the position. */
+  readonly handOverMs: number;
   /** Resolves when the reader before this one, if there is one in this process, has given the partition up. */
   readonly turn: Promise<void>;
   closed(): void;
@@ -93,7 +93,7 @@ export class Reader implements PartitionReader, Sink {
     this.#state = "closed";
     this.#batch = undefined;
     this.#held.length = 0;
-    const { source, positions, cursor, closed, notHandedOver } = this.#options;
+    const { source, positions, cursor, closed, notHandedOver, handOverMs } = this.#options;
     source.detach(this);
     this.#wake?.();
     try {

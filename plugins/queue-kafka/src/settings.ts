@@ -60,6 +60,10 @@ export const Settings = Type.Object(
       default: "1s",
       description: "Longest time a reader's progress is in memory only; losing it means redelivery.",
     }),
+    handOverWait: Duration({
+      default: "400ms",
+      description: "Longest time a partition is held until its position is seen to be saved; then it is redelivered.",
+    }),
     tls: Type.Optional(Tls),
     sasl: Type.Optional(Sasl),
   },
