@@ -1,6 +1,6 @@
 import type { BuiltIn } from "../host/distribution.ts";
 
-/** What `core/src/node.ts` exports for the command line. */
+/** What the command line needs of the kernel. */
 export interface NodeModule {
   /** Runs until told to stop; answers the exit code. */
   runNode(input: {
@@ -15,5 +15,6 @@ export interface NodeModule {
 
 /** Late, because it brings the whole kernel with it. */
 export async function nodeModule(): Promise<NodeModule> {
-  return await import("../node.ts");
+  const [{ nodeBuiltIns }, { runNode }] = await Promise.all([import("../node.ts"), import("../run-node.ts")]);
+  return { nodeBuiltIns, runNode };
 }

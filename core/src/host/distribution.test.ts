@@ -157,12 +157,12 @@ it("finds circles and names each step", async () => {
 
 it("takes a manifest object as readily as a file, and says which field is wrong without a place", async () => {
   const { problems } = await loadDistribution({
-    manifest: { name: "n", clusterr: {}, node: { workers: 2 } },
+    manifest: { name: "n", clusterr: {}, node: { workers: 0 } },
     env: {},
   });
   expect(problems.map((one) => problemText(one, "/"))).toEqual([
     '(manifest object)  clusterr\n  there is no "clusterr" here\n  did you mean "cluster"?',
-    "(manifest object)  node.workers\n  must be <= 1\n  Processes on this machine; one, until nodes of one machine can form a cluster.",
+    "(manifest object)  node.workers\n  must be one of a value of type integer, auto\n  Node processes on this machine: 1 to 256, or auto, one per core; from 2 on a parent beside them holds the back-ends.",
   ]);
 });
 

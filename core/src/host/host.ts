@@ -3,6 +3,7 @@ import {
   type Capability,
   type ClusterStatus,
   Fault,
+  type Health,
   isFault,
   LaunchOptions,
   Log,
@@ -91,6 +92,17 @@ export class Host {
       throw new Fault("unavailable", "host.not-running", `nothing is registered yet: ${capability.id}`);
     const providers = this.#plan.units.filter(({ plugin }) => plugin.provides?.some(({ id }) => id === capability.id));
     return providers.flatMap(({ id }) => this.#containers.values(id, capability)) as readonly V[];
+  }
+
+  /** What one unit provides, for those outside the graph that pass it on. */
+  provided(id: string, capability: Capability<any, any>): unknown {
+    return this.#containers.values(id, capability)[0];
+  }
+
+  /** Of one unit. */
+  async healthOf(id: string): Promise<Health> {
+    const unit = this.#plan.units.find((one) => one.id === id);
+    return (await unit?.plugin.health?.(this.#contexts.get(id)!)) ?? { state: "up" };
   }
 
   async health(): Promise<NodeHealth> {

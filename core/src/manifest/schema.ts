@@ -23,15 +23,14 @@ export const ManifestSchema = Type.Object(
         id: Type.Optional(
           Type.String({ minLength: 1, description: "Name of this node; by default host and process." }),
         ),
-        workers: Type.Integer({
-          minimum: 1,
-          maximum: 1,
+        workers: Type.Union([Type.Integer({ minimum: 1, maximum: 256 }), Type.Literal("auto")], {
           default: 1,
-          description: "Processes on this machine; one, until nodes of one machine can form a cluster.",
+          description:
+            "Node processes on this machine: 1 to 256, or auto, one per core; from 2 on a parent beside them holds the back-ends.",
         }),
         memory: Bytes({
           default: "1GB",
-          description: "Resident memory of the process; near it, devices and clients wait until there is room.",
+          description: "Resident memory of each process; near it, devices and clients wait until there is room.",
         }),
         roles: Type.Array(Type.String({ minLength: 1 }), {
           default: ["owner"],

@@ -49,6 +49,12 @@ export interface Plugin<S extends TObject = TObject, N extends Needs = Needs, M 
   /** One sentence; the first line of its reference page. */
   readonly summary: string;
   readonly stability: "experimental" | "beta" | "stable";
+  /**
+   * One instance for all nodes of a machine: a back-end that keeps its files or its state to one process, a socket that
+   * cannot be shared. With several workers, a back-end runs in their parent and they reach it from there; what needs the
+   * node runs in the first worker.
+   */
+  readonly oneProcess?: boolean;
   readonly config: S;
   readonly requires?: N;
   readonly provides?: readonly Capability<any, any>[];

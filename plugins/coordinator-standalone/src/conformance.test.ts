@@ -5,9 +5,9 @@ import { StandaloneCoordinator } from "./standalone-coordinator.ts";
 describeClusterCoordinator("standalone coordinator", {
   create: async () => {
     const coordinator = new StandaloneCoordinator(realWorld());
-    return { coordinators: [coordinator], [Symbol.asyncDispose]: async () => {} };
+    return { coordinators: [coordinator, coordinator, coordinator], [Symbol.asyncDispose]: async () => {} };
   },
-  supports: { expiry: false, members: 1 },
+  supports: { expiry: false, members: 3 },
 });
 
 describePlugin(card);

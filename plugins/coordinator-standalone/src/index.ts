@@ -5,8 +5,9 @@ import { StandaloneCoordinator } from "./standalone-coordinator.ts";
 export default definePlugin({
   name: "@heddle/coordinator-standalone",
   sdk: "^1.0",
-  summary: "Membership of a node that is alone: it is the only member and never lost.",
+  summary: "Membership of the nodes of one machine: held in one process, no service beside it.",
   stability: "beta",
+  oneProcess: true,
   config: Type.Object({}, { additionalProperties: false }),
   requires: { world: World },
   provides: [ClusterCoordinator],

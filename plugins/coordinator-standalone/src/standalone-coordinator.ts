@@ -8,11 +8,11 @@ import {
   type World,
 } from "@heddle/plugin-sdk";
 
-/** A cluster of one: nobody to agree with, nobody to be evicted by. */
+/** A cluster inside one machine: whoever joins shares this object, so nobody can be cut off from it. */
 export class StandaloneCoordinator implements ClusterCoordinator {
   readonly #world: World;
-  #epoch = 0;
-  #present: Alone | undefined;
+  readonly #seats = new Map<string, Seat>();
+  #view: View = { epoch: 0, members: [] };
 
   constructor(world: World) {
     this.#world = world;
@@ -20,48 +20,74 @@ export class StandaloneCoordinator implements ClusterCoordinator {
 
   async join(self: Omit<Member, "incarnation" | "drained">, { signal }: CallOptions): Promise<Membership> {
     signal.throwIfAborted();
-    if (this.#present !== undefined) {
-      const text = `coordinator-standalone: ${self.id} cannot join, ${this.#present.view.members[0]?.id} is the one member`;
-      throw new Fault("conflict", "coordinator.duplicate", text);
+    if (this.#seats.has(self.id)) {
+      throw new Fault("conflict", "coordinator.duplicate", `coordinator-standalone: ${self.id} is a member already`);
     }
-    this.#epoch += 1;
+    const founded = this.#view.members[0]?.partitions ?? self.partitions;
+    if (founded !== self.partitions) {
+      const text = `coordinator-standalone: ${self.id} has ${self.partitions} partitions, the cluster ${founded}`;
+      throw new Fault("conflict", "coordinator.partitions", text);
+    }
     const member = { ...self, incarnation: this.#world.uuid(), drained: 0 };
-    this.#present = new Alone({ epoch: this.#epoch, members: [member] }, () => {
-      this.#present = undefined;
+    const seat = new Seat(member, {
+      view: () => this.#view,
+      report: (drained) => {
+        const { epoch, members } = this.#view;
+        const reported = (one: Member) => (one.incarnation === member.incarnation ? { ...one, drained } : one);
+        this.#publish({ epoch, members: members.map(reported) });
+      },
+      leave: () => {
+        this.#seats.delete(self.id);
+        const { epoch, members } = this.#view;
+        this.#publish({ epoch: epoch + 1, members: members.filter((one) => one.incarnation !== member.incarnation) });
+      },
     });
-    return this.#present;
+    this.#seats.set(self.id, seat);
+    this.#publish({ epoch: this.#view.epoch + 1, members: [...this.#view.members, member] });
+    return seat;
+  }
+
+  #publish(view: View): void {
+    this.#view = view;
+    for (const seat of this.#seats.values()) seat.changed();
   }
 }
 
-class Alone implements Membership {
+interface Table {
+  view(): View;
+  report(drained: number): void;
+  leave(): void;
+}
+
+class Seat implements Membership {
   readonly incarnation: string;
   readonly lost = new AbortController().signal;
   readonly validUntil = Number.POSITIVE_INFINITY;
   readonly #left = new AbortController();
-  readonly #leave: () => void;
-  #view: View;
+  readonly #table: Table;
   #changed: Gate = gate();
 
-  constructor(view: View, leave: () => void) {
-    this.#view = view;
-    this.#leave = leave;
-    this.incarnation = view.members[0]?.incarnation ?? "";
+  constructor({ incarnation }: Member, table: Table) {
+    this.incarnation = incarnation;
+    this.#table = table;
   }
 
-  get view(): View {
-    return this.#view;
+  changed(): void {
+    this.#changed.resolve();
+    this.#changed = gate();
   }
 
   async *views(signal: AbortSignal): AsyncIterable<View> {
     const ended = AbortSignal.any([signal, this.#left.signal]);
     const end = gate();
     ended.addEventListener("abort", end.resolve, { once: true });
-    if (ended.aborted) return;
     for (let seen: View | undefined; !ended.aborted; ) {
-      if (seen !== this.#view) {
-        seen = this.#view;
-        yield seen;
-      } else await Promise.race([this.#changed.promise, end.promise]);
+      const view = this.#table.view();
+      if (seen === view) await Promise.race([this.#changed.promise, end.promise]);
+      else {
+        seen = view;
+        yield view;
+      }
     }
   }
 
@@ -70,16 +96,13 @@ class Alone implements Membership {
     if (this.#left.signal.aborted) {
       throw new Fault("conflict", "coordinator.left", "coordinator-standalone: this membership has been given up");
     }
-    const { epoch, members } = this.#view;
-    this.#view = { epoch, members: members.map((member) => ({ ...member, drained })) };
-    this.#changed.resolve();
-    this.#changed = gate();
+    this.#table.report(drained);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#left.signal.aborted) return;
     this.#left.abort();
-    this.#leave();
+    this.#table.leave();
   }
 }
 

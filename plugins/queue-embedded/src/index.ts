@@ -9,6 +9,7 @@ export default definePlugin({
   sdk: "^1.0",
   summary: "A durable partitioned queue inside the process: one log on local disk, no broker.",
   stability: "beta",
+  oneProcess: true,
   config: Type.Object(
     {
       dir: Type.String({

@@ -10,6 +10,7 @@ export default definePlugin({
   name: "@heddle/store-sqlite",
   sdk: "^1.0",
   stability: "beta",
+  oneProcess: true,
   summary: "Entities and attributes in one SQLite file; writes that arrive together share a synced commit.",
   config: Type.Object(
     {

@@ -18,6 +18,7 @@ export default definePlugin({
   sdk: "^1.0",
   summary: "The device API over CoAP.",
   stability: "beta",
+  oneProcess: true,
   config: Type.Object(
     {
       port: Port({ default: 5683 }),

@@ -49,7 +49,8 @@ export class UdpDatagrams implements Datagrams, AsyncDisposable {
         );
       };
       socket.once("error", failed);
-      socket.bind(port, host, () => {
+      // Datagrams have no connection to follow: the socket belongs to this process alone.
+      socket.bind({ port, address: host, exclusive: true }, () => {
         socket.off("error", failed);
         this.#open = true;
         resolve();

@@ -8,6 +8,7 @@ export default definePlugin({
   name: "@heddle/ts-sqlite",
   sdk: "^1.0",
   stability: "beta",
+  oneProcess: true,
   summary: "Time series in one SQLite file: a log row per commit, packed chunks of points, every commit synced.",
   config: Type.Object(
     {
