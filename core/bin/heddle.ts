@@ -9,3 +9,9 @@ process.exitCode = await main(process.argv.slice(2), {
   err: (line) => void process.stderr.write(`${line}\n`),
   builtIns: async () => (await nodeModule()).nodeBuiltIns(),
 });
+
+// Everything has been stopped by now. What still holds the process must not keep its supervisor waiting.
+setTimeout(() => {
+  process.stderr.write("heddle has stopped, but something still holds the process: it ends now\n");
+  process.exit();
+}, 3_000).unref();

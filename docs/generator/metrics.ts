@@ -55,7 +55,7 @@ const anyKernel = {
     census: () => [{ kind: "", alive: 0, backlog: 0 }],
     counters: { turns: 0, deadLetters: 0, kinds: () => [["", {}]] },
   },
-  ownership: { epoch: 0, members: [], servedPartitions: new Set(), counters: {}, onHandOver: undefined },
+  ownership: { epoch: 0, members: [], servedPartitions: new Set(), counters: { views: 0 }, onHandOver: undefined },
   router: { counters: { sent: 0 } },
   lanes: { counters: () => ({ published: [["", {}]], consumed: [{ lane: "", group: "", counters: {} }] }) },
 };

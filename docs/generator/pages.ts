@@ -11,16 +11,18 @@ import { ruleNodesPage } from "./rule-nodes.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
-/** The reference pages by file name, made from the cards of the standalone distribution and from the SDK. */
+/** The reference pages by file name, made from the cards of all distributions and from the SDK. */
 export async function referencePages(): Promise<ReadonlyMap<string, string>> {
-  const loaded = await loadDistribution({
-    manifest: join(root, "distributions/standalone/manifest.yaml"),
-    builtIns: nodeBuiltIns(),
-    env: {},
-    cwd: root,
+  const standalone = await loaded("standalone");
+  if (standalone.problems.length > 0) throw new Error(standalone.problems.map(({ message }) => message).join("\n"));
+  // A card can be read without what the machine lacks to run it.
+  const cluster = await loaded("cluster", {
+    ZOOKEEPER: "zookeeper:2181",
+    KAFKA: "kafka:9092",
+    CASSANDRA: "cassandra:9042",
   });
-  if (loaded.problems.length > 0) throw new Error(loaded.problems.map(({ message }) => message).join("\n"));
-  const { instances } = loaded;
+  const known = new Set(standalone.instances.map(({ plugin }) => plugin.name));
+  const instances = [...standalone.instances, ...cluster.instances.filter(({ plugin }) => !known.has(plugin.name))];
   return new Map([
     ["manifest.md", manifestPage()],
     ["plugins.md", pluginsPage(instances)],
@@ -29,6 +31,11 @@ export async function referencePages(): Promise<ReadonlyMap<string, string>> {
     ["metrics.md", metricsPage(instances)],
     ["rule-nodes.md", ruleNodesPage(instances)],
   ]);
+}
+
+function loaded(distribution: string, env: Readonly<Record<string, string>> = {}) {
+  const manifest = join(root, "distributions", distribution, "manifest.yaml");
+  return loadDistribution({ manifest, builtIns: nodeBuiltIns(), env, cwd: root });
 }
 
 export function pageFile(name: string): string {

@@ -1,4 +1,5 @@
 import { cpus } from "node:os";
+import { clusterCalls } from "./cluster.ts";
 import {
   bytesPerPoint,
   connectionMemory,
@@ -37,6 +38,8 @@ if (["cpu", "rate", "live", "rpc", "http"].some(runs)) {
 }
 if (runs("size")) await bytesPerPoint(report);
 if (runs("where")) await whereTimeGoes(report);
+// Only when asked for: it needs real services.
+if (wanted.has("cluster")) await clusterCalls(report);
 if (runs("memory")) await connectionMemory(report);
 
 const width = (pick: (row: Row) => string) => Math.max(...rows.map((row) => pick(row).length));

@@ -6,7 +6,7 @@ import { Live } from "../e2e/live.ts";
 import { onPath } from "../e2e/on-path.ts";
 import { RestClient } from "../e2e/rest-client.ts";
 import { Server, type ServerOptions } from "../e2e/server.ts";
-import { load, output, pause, percentile, rss, withMosquitto } from "./tools.ts";
+import { fixed, load, output, pause, percentile, rss, withMosquitto } from "./tools.ts";
 
 /** One line of the table. */
 export interface Row {
@@ -17,7 +17,6 @@ export interface Row {
 export type Report = (row: Row) => void;
 
 const seconds = Number(process.env["BENCH_SECONDS"] ?? 8);
-const fixed = (value: number, digits = 1) => value.toFixed(digits);
 
 /** A server with the devices that the load generator signs in as. */
 export async function preparedServer(

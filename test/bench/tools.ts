@@ -102,3 +102,5 @@ export function percentile(values: readonly number[], p: number): number {
   const sorted = values.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? Number.NaN;
 }
+
+export const fixed = (value: number, digits = 1): string => value.toFixed(digits);

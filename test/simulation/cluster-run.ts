@@ -215,7 +215,7 @@ export class ClusterRun {
     const victim = this.sim.pick(this.#alive());
     const other = this.sim.pick(this.#alive());
     const heals = (run: () => void) => void this.sim.at(this.sim.between(200, 8_000), run);
-    switch (Math.floor(this.sim.random() * 6)) {
+    switch (Math.floor(this.sim.random() * 8)) {
       case 0:
         return this.#crash(victim);
       case 1:
@@ -229,6 +229,17 @@ export class ClusterRun {
       case 4:
         victim.queue.cut();
         return heals(() => victim.queue.heal());
+      case 5:
+        // The coordinator answers nobody: long enough, and every lease ends.
+        for (const { name } of this.#alive()) this.#coordinator.cut(name);
+        return heals(() => this.#coordinator.heal());
+      case 6: {
+        const nodes = this.#alive();
+        for (const { queue } of nodes) queue.cut();
+        return heals(() => {
+          for (const { queue } of nodes) queue.heal();
+        });
+      }
       default:
         return this.#restart(victim);
     }

@@ -22,7 +22,7 @@ async function found(planted: object, invariant: RegExp): Promise<boolean> {
 
 describe("a simulated cluster", () => {
   it(`keeps its invariants through crashes, stalls, cuts and restarts (${count} seeds)`, {
-    timeout: 240_000,
+    timeout: Math.max(240_000, count * 1_500),
   }, async () => {
     let faults = 0;
     let published = 0;

@@ -2,9 +2,12 @@ import { spawnSync } from "node:child_process";
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { configOf } from "@heddle/plugin-sdk/testing";
 import { afterEach, describe, expect, it } from "vitest";
 import { loopback, makeLink, secret } from "../testing/room.ts";
 import { addressOf, advertisedHost, parseAddress } from "./address.ts";
+import card from "./index.ts";
+import { bindingOf, type Settings } from "./settings.ts";
 
 const open: (() => unknown)[] = [];
 afterEach(async () => {
@@ -18,7 +21,7 @@ function started(given: Readonly<Record<string, unknown>>) {
 }
 
 describe("where it listens", () => {
-  it.each([{}, { host: "0.0.0.0" }, { host: "::" }, { host: "10.0.0.1" }])(
+  it.each([{ host: "0.0.0.0" }, { host: "::" }, { host: "10.0.0.1" }])(
     "refuses %o without tls and secret",
     async (given) => {
       await expect(started(given).start).rejects.toMatchObject({ code: "peer.unprotected" });
@@ -27,6 +30,10 @@ describe("where it listens", () => {
 
   it.each(["127.0.0.1", "localhost", "::1"])("takes %s without tls and secret", async (host) => {
     await expect(started({ host }).start).resolves.toBeUndefined();
+  });
+
+  it.each([{}, { secret: "" }])("meets peers of this machine only with %o", (given) => {
+    expect(bindingOf(configOf(card, given) as unknown as Settings)).toEqual({ host: "127.0.0.1", port: 7400 });
   });
 
   it("refuses socketPath with tls or host", async () => {

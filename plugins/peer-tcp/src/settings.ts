@@ -5,7 +5,10 @@ import { fault } from "./faults.ts";
 export const settings = Type.Object(
   {
     host: Type.Optional(
-      Type.String({ minLength: 1, description: "Address to listen on; 0.0.0.0 where `tls` or `secret` protects it." }),
+      Type.String({
+        minLength: 1,
+        description: "Address to listen on; default 0.0.0.0 where `tls` or `secret` protects it, else 127.0.0.1.",
+      }),
     ),
     port: Port({ default: 7400 }),
     advertise: Type.Optional(
@@ -28,7 +31,10 @@ export const settings = Type.Object(
       ),
     ),
     secret: Type.Optional(
-      SecretString({ minLength: 16, description: "The same on every node; proves a peer without being sent." }),
+      SecretString({
+        pattern: "^(.{16,})?$",
+        description: "The same on every node, 16 characters or more; proves a peer without being sent. Empty is none.",
+      }),
     ),
     pendingBytes: Bytes({ default: "16MB", minimum: 1, description: "Under way to one peer; further sends wait." }),
     waitingBytes: Bytes({ default: "64MB", minimum: 1, description: "Held by sends that wait for one peer." }),
@@ -59,14 +65,14 @@ export function bindingOf({
     }
     return { path: socketPath };
   }
-  const isProtected = tls !== undefined || secret !== undefined;
-  if (!isProtected && (host === undefined || !isLoopback(host))) {
+  if (tls !== undefined || keyOf(secret) !== "") return { host: host ?? "0.0.0.0", port };
+  if (host !== undefined && !isLoopback(host)) {
     throw fault(
       "peer.unprotected",
-      `peers would be taken from anywhere on ${host ?? "0.0.0.0"}:${port}: set \`tls\`, \`secret\`, or host 127.0.0.1`,
+      `peers would be taken from anywhere on ${host}:${port}: set \`tls\`, \`secret\`, or host 127.0.0.1`,
     );
   }
-  return { host: host ?? "0.0.0.0", port };
+  return { host: host ?? "127.0.0.1", port };
 }
 
 export const keyOf = (secret: Secret | undefined) => secret?.reveal() ?? "";

@@ -13,6 +13,8 @@ export class Link<T extends Connectable> {
   readonly #withinMs: number;
   readonly #make: () => T;
   readonly #closing = new Set<Promise<void>>();
+  /** Ends when the client's own attempt to connect does, which nothing cuts short. */
+  readonly #connecting = new Map<T, Promise<unknown>>();
   #current: { readonly client: T; readonly ready: Promise<T> } | undefined;
   #closed = false;
 
@@ -48,9 +50,12 @@ export class Link<T extends Connectable> {
   drop(client: T, idle: Promise<unknown> = Promise.resolve()): void {
     if (this.#current?.client === client) this.#current = undefined;
     // A client that fails to say goodbye is gone all the same.
-    const gone = idle.then(() => client.disconnect()).catch(() => {});
+    const leave = () => client.disconnect().catch(() => {});
+    const gone = idle.then(leave, leave);
     this.#closing.add(gone);
     void gone.finally(() => this.#closing.delete(gone));
+    // A client that was told to leave while it connected would keep its connections.
+    void this.#connecting.get(client)?.then(leave);
   }
 
   /** Resolves when all connections are closed, or after `withinMs` without them. */
@@ -62,7 +67,13 @@ export class Link<T extends Connectable> {
   }
 
   #connect(client: T): Promise<void> {
-    return within(this.#world, this.#withinMs, client.connect());
+    const connecting = client.connect();
+    const settled = connecting.then(
+      () => this.#connecting.delete(client),
+      () => this.#connecting.delete(client),
+    );
+    this.#connecting.set(client, settled);
+    return within(this.#world, this.#withinMs, connecting);
   }
 }
 

@@ -104,16 +104,19 @@ export class Source {
     consumer.on("consumer.crash", (event: ConsumerCrashEvent) => this.#failed(consumer, event.payload.error));
     try {
       await consumer.connect();
+      if (this.#consumer !== consumer) return await leave(consumer);
       await consumer.subscribe({ topics: [topic], fromBeginning: true });
-      if (this.#consumer !== consumer) return;
+      if (this.#consumer !== consumer) return await leave(consumer);
       await consumer.run({
         autoCommit: false,
         eachBatchAutoResolve: false,
         eachBatch: async (payload) => this.#take(consumer, payload),
       });
+      if (this.#consumer !== consumer) return await leave(consumer);
       if (this.#joined) trouble.end(this.#part);
     } catch (error) {
-      this.#failed(consumer, error);
+      if (this.#consumer === consumer) this.#failed(consumer, error);
+      else await leave(consumer);
     }
   }
 
@@ -162,7 +165,14 @@ export class Source {
     if (consumer === undefined) return;
     this.#consumer = undefined;
     this.#joined = false;
-    // A consumer that fails to leave is forgotten by Kafka when its session ends.
-    this.#ending = consumer.disconnect().catch(() => {});
+    this.#ending = leave(consumer);
   }
+}
+
+/**
+ * A consumer that fails to leave is forgotten by Kafka when its session ends. One that was told to leave while it
+ * connected is told again when it has: the driver would keep the connections.
+ */
+async function leave(consumer: Consumer): Promise<void> {
+  await consumer.disconnect().catch(() => {});
 }

@@ -1,6 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { resolve } from "node:path";
 import type { ClusterStatus } from "@heddle/plugin-sdk";
+import cassandra from "cassandra-driver";
+import kafkajs from "kafkajs";
 import { Server } from "../../e2e/server.ts";
 
 const manifest = resolve(import.meta.dirname, "../../../distributions/cluster/manifest.yaml");
@@ -51,7 +53,31 @@ export class ClusterNodes implements AsyncDisposable {
     return told.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
   }
 
+  /** Ends the nodes and drops what they made: topics and tables cost the services memory and time for good. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.nodes.splice(0).map((node) => node[Symbol.asyncDispose]()));
+    await Promise.all([this.#dropTopics(), this.#dropKeyspace()]);
+  }
+
+  async #dropTopics(): Promise<void> {
+    const brokers = (this.#env["KAFKA"] ?? "").split(",");
+    const admin = new kafkajs.Kafka({ brokers, logLevel: kafkajs.logLevel.NOTHING }).admin();
+    await admin.connect();
+    try {
+      const own = (await admin.listTopics()).filter((topic) => topic.startsWith(`${this.name}.`));
+      if (own.length > 0) await admin.deleteTopics({ topics: own });
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  async #dropKeyspace(): Promise<void> {
+    const contactPoints = (this.#env["CASSANDRA"] ?? "").split(",");
+    const client = new cassandra.Client({ contactPoints, localDataCenter: "datacenter1" });
+    try {
+      await client.execute(`DROP KEYSPACE IF EXISTS "${this.name}"`, [], { readTimeout: 60_000 });
+    } finally {
+      await client.shutdown();
+    }
   }
 }

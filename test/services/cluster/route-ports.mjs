@@ -8,11 +8,12 @@ const routes = new Map((process.env["ROUTES"] ?? "").split(",").map((pair) => pa
 const connect = Socket.prototype.connect;
 
 Socket.prototype.connect = function routed(...args) {
-  const [first] = Array.isArray(args[0]) ? args[0] : args;
-  if (typeof first === "object" && first !== null && routes.has(Number(first.port))) {
+  // Already normalized by `net.connect`, or as `connect(options)` and `connect(port, host)` are called.
+  const list = Array.isArray(args[0]) ? args[0] : args;
+  const [first] = list;
+  if (typeof first === "object" && first !== null) {
     const port = routes.get(Number(first.port));
-    if (Array.isArray(args[0])) args[0][0] = { ...first, port };
-    else args[0] = { ...first, port };
-  }
+    if (port !== undefined) list[0] = { ...first, port };
+  } else list[0] = routes.get(Number(first)) ?? first;
   return connect.apply(this, args);
 };
