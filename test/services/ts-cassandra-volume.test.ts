@@ -10,7 +10,7 @@ import { sharedService } from "./service.ts";
 
 const call = { signal: new AbortController().signal };
 /** `VOLUME=1000000` for the long run; `VOLUME=0` leaves it out. */
-const volume = Number(process.env["VOLUME"] ?? 100_000);
+const volume = Number(process.env["VOLUME"] ?? 30_000);
 const documents = Math.min(10_000, Math.floor(volume / 50));
 const devices = 1_000;
 const month = Date.UTC(2024, 2, 1);
