@@ -18,6 +18,7 @@ export * from "./model/msg.ts";
 export * from "./model/number-text.ts";
 export * from "./model/plain.ts";
 export * from "./model/typed-json.ts";
+export * from "./on-abort.ts";
 export * from "./schema.ts";
 export * from "./services/devices.ts";
 export * from "./services/documents.ts";

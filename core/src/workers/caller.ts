@@ -1,10 +1,9 @@
 import { connect } from "node:net";
-import { type CallOptions, Fault, type Plain, type World } from "@heddle/plugin-sdk";
+import { type CallOptions, Fault, onAbort, type Plain, type World } from "@heddle/plugin-sdk";
 import { sharedAbort } from "../shared-abort.ts";
 import { decodeCallFrame, encodeCallFrame, frameKind } from "./call-frame.ts";
 import { faultFromPlain } from "./fault-wire.ts";
 import { FrameSocket } from "./frame-socket.ts";
-import { onAbort } from "./on-abort.ts";
 
 /** Calls wait while so many bytes have not left this process. */
 const unsentBytes = 16 * 1024 * 1024;

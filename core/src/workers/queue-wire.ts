@@ -6,6 +6,7 @@ import {
   type InRecord,
   isFault,
   type OutRecord,
+  onAbort,
   type PartitionReader,
   type Plain,
   type QueueBackend,
@@ -14,7 +15,6 @@ import {
 } from "@heddle/plugin-sdk";
 import type { Service } from "./answerer.ts";
 import type { Caller, OpenCall } from "./caller.ts";
-import { onAbort } from "./on-abort.ts";
 
 /** A send beyond it goes in several frames, a batch beyond it is cut: the rest comes with the next. */
 const partBytes = 16 * 1024 * 1024;

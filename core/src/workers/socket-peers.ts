@@ -1,9 +1,16 @@
 import { once } from "node:events";
 import { chmod } from "node:fs/promises";
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { type CallOptions, Fault, type Log, type PeerIdentity, type PeerLink, type World } from "@heddle/plugin-sdk";
+import {
+  type CallOptions,
+  Fault,
+  type Log,
+  onAbort,
+  type PeerIdentity,
+  type PeerLink,
+  type World,
+} from "@heddle/plugin-sdk";
 import { FrameSocket, frameBytes } from "./frame-socket.ts";
-import { onAbort } from "./on-abort.ts";
 
 /** A send to a peer waits while so many bytes have not left this process for it. */
 const unsentBytes = 4 * 1024 * 1024;

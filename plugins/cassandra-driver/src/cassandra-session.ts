@@ -1,6 +1,5 @@
-import { type Health, isFault } from "@heddle/plugin-sdk";
+import { abortable, type Health, isFault } from "@heddle/plugin-sdk";
 import type { Client, types } from "cassandra-driver";
-import { unlessAborted } from "./aborts.ts";
 import { levelsOf, loadDriver, makeClient } from "./client.ts";
 import { WriteClock } from "./clock.ts";
 import { fault, faultOf } from "./faults.ts";
@@ -130,7 +129,7 @@ export class CassandraSession {
     // The place is taken until the answer is there, even when nobody waits for it any more.
     const settled = sent.finally(() => this.#gate.leave());
     try {
-      const result = await unlessAborted(settled, signal);
+      const result = await abortable(settled, signal);
       metrics.requestSeconds.record((world.elapsed() - begun) / 1_000);
       return result;
     } catch (error) {
@@ -161,7 +160,7 @@ export class CassandraSession {
     for (let pause = firstPauseMs; ; pause = Math.min(longestPauseMs, pause * 2)) {
       signal.throwIfAborted();
       try {
-        await unlessAborted(this.#connect(signal), signal);
+        await abortable(this.#connect(signal), signal);
         if (said) log.info("Cassandra is reached", { contactPoints: contactPointsOf(this.config) });
         return;
       } catch (error) {

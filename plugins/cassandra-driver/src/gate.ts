@@ -1,4 +1,4 @@
-import { onAbort } from "./aborts.ts";
+import { onAbort } from "@heddle/plugin-sdk";
 
 /** Lets a number of holders in; the others wait in order, each until its signal aborts. */
 export class Gate {

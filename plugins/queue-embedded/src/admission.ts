@@ -1,6 +1,6 @@
+import { onAbort } from "@heddle/plugin-sdk";
 import { Deque } from "./deque.ts";
 import { fault } from "./faults.ts";
-import { onAbort } from "./on-abort.ts";
 
 interface Waiting {
   readonly bytes: number;

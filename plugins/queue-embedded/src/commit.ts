@@ -1,7 +1,6 @@
-import type { InRecord, OutRecord } from "@heddle/plugin-sdk";
+import { type InRecord, type OutRecord, onAbort } from "@heddle/plugin-sdk";
 import type { Partition, TailRun } from "./catalog.ts";
 import { encodeHeaders, entryHeadBytes, kinds, recordHeadBytes, type Stamp, sealEntry } from "./entry.ts";
-import { onAbort } from "./on-abort.ts";
 
 /** A run is the unit of a read from disk, so it must not grow with the commit. */
 const runBytes = 256 * 1024;

@@ -1,7 +1,14 @@
-import type { CallOptions, InRecord, PartitionReader, ReadBatch, World } from "@heddle/plugin-sdk";
+import {
+  abortable,
+  type CallOptions,
+  type InRecord,
+  onAbort,
+  type PartitionReader,
+  type ReadBatch,
+  type World,
+} from "@heddle/plugin-sdk";
 import type { Cursor, Lease, Part, Partition, TailRun } from "./catalog.ts";
 import { fault } from "./faults.ts";
-import { abortable, onAbort } from "./on-abort.ts";
 
 /** A batch ends after this many bytes, however many records were asked for. */
 const batchBytes = 4 * 1024 * 1024;

@@ -1,5 +1,5 @@
+import { onAbort } from "@heddle/plugin-sdk";
 import { fault } from "./faults.ts";
-import { onAbort } from "./on-abort.ts";
 
 interface Waiting {
   readonly bytes: number;

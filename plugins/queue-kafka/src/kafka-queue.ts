@@ -1,18 +1,18 @@
-import type {
-  CallOptions,
-  Health,
-  Log,
-  OutRecord,
-  PartitionReader,
-  QueueBackend,
-  TopicSpec,
-  World,
+import {
+  abortable,
+  type CallOptions,
+  type Health,
+  type Log,
+  type OutRecord,
+  type PartitionReader,
+  type QueueBackend,
+  type TopicSpec,
+  type World,
 } from "@heddle/plugin-sdk";
 import type { Admin, Kafka, Producer } from "kafkajs";
 import { type DriverOptions, openDriver, requestMs } from "./driver.ts";
 import { asKafkaFault, fault } from "./faults.ts";
 import { Link } from "./link.ts";
-import { abortable } from "./on-abort.ts";
 import { Positions } from "./positions.ts";
 import { Reader } from "./reader.ts";
 import { partitioner } from "./request.ts";

@@ -1,7 +1,14 @@
-import type { CallOptions, Fault, InRecord, PartitionReader, ReadBatch, World } from "@heddle/plugin-sdk";
+import {
+  type CallOptions,
+  type Fault,
+  type InRecord,
+  onAbort,
+  type PartitionReader,
+  type ReadBatch,
+  type World,
+} from "@heddle/plugin-sdk";
 import type { KafkaMessage } from "kafkajs";
 import { asKafkaFault, fault } from "./faults.ts";
-import { onAbort } from "./on-abort.ts";
 import type { Cursor, Positions } from "./positions.ts";
 import { recordOf } from "./record.ts";
 import type { Sink, Source } from "./source.ts";

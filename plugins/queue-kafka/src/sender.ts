@@ -1,9 +1,8 @@
-import type { Fault, OutRecord, World } from "@heddle/plugin-sdk";
+import { type Fault, type OutRecord, onAbort, type World } from "@heddle/plugin-sdk";
 import type { Producer, RecordMetadata } from "kafkajs";
 import { Admission } from "./admission.ts";
 import { asKafkaFault, fault } from "./faults.ts";
 import { type Link, within } from "./link.ts";
-import { onAbort } from "./on-abort.ts";
 import { Request } from "./request.ts";
 import { type Entry, entryOf, recordSize, Sending } from "./sending.ts";
 import { type Batch, type BatchLimits, TopicLine } from "./topic-line.ts";

@@ -1,8 +1,7 @@
-import type { CallOptions, Log, TopicSpec, World } from "@heddle/plugin-sdk";
+import { abortable, type CallOptions, type Log, type TopicSpec, type World } from "@heddle/plugin-sdk";
 import kafkajs, { type Admin, type ITopicConfig } from "kafkajs";
 import { asKafkaFault, errorTypes, fault } from "./faults.ts";
 import type { Link } from "./link.ts";
-import { abortable } from "./on-abort.ts";
 import type { Names, Settings } from "./settings.ts";
 
 /** What a batch of one record takes besides the record. */

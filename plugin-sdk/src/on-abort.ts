@@ -1,8 +1,8 @@
 const hubs = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
- * Runs `then` once when the signal aborts; returns how to forget it. All calls on one signal share one listener: a
- * signal searches its list of listeners on every change.
+ * Runs `then` once when the signal aborts; returns how to forget it. Many calls usually share one signal, whose own
+ * listener list is searched from the front on every change, so each signal gets one listener that fans out.
  */
 export function onAbort(signal: AbortSignal, then: () => void): () => void {
   if (signal.aborted) {
@@ -14,14 +14,11 @@ export function onAbort(signal: AbortSignal, then: () => void): () => void {
     const fresh = new Set<() => void>();
     hub = fresh;
     hubs.set(signal, fresh);
-    signal.addEventListener(
-      "abort",
-      () => {
-        for (const run of [...fresh]) run();
-        fresh.clear();
-      },
-      { once: true },
-    );
+    const all = () => {
+      for (const run of [...fresh]) run();
+      fresh.clear();
+    };
+    signal.addEventListener("abort", all, { once: true });
   }
   const own = hub;
   own.add(then);
