@@ -152,6 +152,17 @@ describe("across four nodes", () => {
     expect(values()).toEqual([1, 2]);
   });
 
+  it("a call whose owner cannot be reached fails at once, long before its deadline", async () => {
+    shared.unplug("B");
+    const rpc = { tenantId, deviceId, method: "m", params: "{}", persistent: false, oneway: false };
+    const began = performance.now();
+    const call30 = { ...rpc, id: A!.world.uuid(), expiresAt: A!.world.now() + 30_000 };
+    await expect(A!.control.request(call30, { signal: AbortSignal.timeout(4_000) })).rejects.toMatchObject({
+      code: "actor.unavailable",
+    });
+    expect(performance.now() - began).toBeLessThan(2_000);
+  });
+
   it("D-19 a node that dies in the middle of a call fails it before its deadline, and the session finds the new owner", async () => {
     const { session, heard } = await openOn(C!);
     await session.subscribe("rpc", true, call);

@@ -101,7 +101,7 @@ export class Router implements RemoteActors {
       };
       this.#pending.set(ask, pending);
       this.#send(node, this.#call(to, arg, ask), call.signal).catch((error) => {
-        if (this.#pending.delete(ask)) pending.reject(asFault(error));
+        if (this.#pending.delete(ask)) pending.reject(unreached(node, error));
       });
     });
   }
@@ -248,6 +248,14 @@ export class Router implements RemoteActors {
     for (const abort of this.#served.values())
       abort.abort(new Fault("unavailable", "actor.unavailable", "the node is stopping"));
   }
+}
+
+/** Whatever kept a call from leaving, its caller sees that the node is away; what can never leave it is told as it is. */
+function unreached(node: string, error: unknown): Fault {
+  const fault = asFault(error);
+  if (!fault.retryable || fault.code.startsWith("actor.")) return fault;
+  const text = `node ${node} cannot be reached: ${fault.message}`;
+  return new Fault("unavailable", "actor.unavailable", text, { cause: fault });
 }
 
 const neverAborts = new AbortController().signal;
