@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { option, type Peer, serve, type TestServer } from "../testing/server.ts";
+import { Child } from "../testing/child.ts";
+import { option, Peer, serve, type TestServer } from "../testing/server.ts";
 import { type Block, blockBytes } from "./request.ts";
 
 const telemetry = "api/v1/T1/telemetry";
@@ -134,12 +135,11 @@ describe("block-wise transfers", () => {
 
 describe("block-wise transfers, scarce", () => {
   it("transports 23: 20,000 unfinished uploads are capped", async () => {
-    await using server = await serve({ transfers: 100 });
-    const peer = await server.peer();
+    await using server = await Child.start({ transfers: 100 });
+    const peer = await Peer.open(server.port);
     const options = [{ name: "Block1", value: blockBytes({ num: 0, more: true, szx: 6 }) }];
     const payload = Buffer.alloc(1_024, "x");
-    globalThis.gc?.();
-    const before = process.memoryUsage().rss;
+    const before = await server.memory();
     for (let i = 0; i < 20_000; i += 10) {
       for (let k = i; k < i + 10; k++) {
         const tag = { name: "292", value: Buffer.from(String(k)) };
@@ -148,7 +148,7 @@ describe("block-wise transfers, scarce", () => {
       while (peer.received.length < i + 10) await new Promise((resolve) => setImmediate(resolve));
     }
     expect(peer.received.every(({ code }) => code === "2.31")).toBe(true);
-    expect(process.memoryUsage().rss - before).toBeLessThan(150 * 1024 * 1024);
+    expect((await server.memory()) - before).toBeLessThan(150 * 1024 * 1024);
     const rest = { token: Buffer.alloc(0), payload: Buffer.from("x") };
     const last = (tag: number) => [
       { name: "Block1", value: blockBytes({ num: 1, more: false, szx: 6 }) },
@@ -158,6 +158,7 @@ describe("block-wise transfers, scarce", () => {
     peer.request("POST", telemetry, { ...rest, options: last(19_900) });
     // Forgotten, and there but no object.
     await vi.waitFor(() => expect(peer.received.slice(20_000).map(({ code }) => code)).toEqual(["4.08", "4.00"]));
+    peer.close();
   });
 
   it("an unfinished upload is forgotten after its age, and when bytes are short", async () => {
