@@ -10,11 +10,14 @@ import {
   type Session,
   type SessionEndReason,
   type SessionInfo,
+  type SessionLimits,
   type Sessions,
   type Uplinks,
+  unlimited,
 } from "../src/index.ts";
 
-const identity = (token: string): DeviceIdentity => ({
+/** A device of a tenant, as a transport sees it. */
+export const fakeIdentity = (token: string, more: Partial<DeviceIdentity> = {}): DeviceIdentity => ({
   tenantId: "1da6ae90-9d58-11ef-b1c2-0242ac120002",
   customerId: undefined,
   deviceId: "de9d54a0-2b7a-11ec-a3cc-23386423d98f",
@@ -25,6 +28,9 @@ const identity = (token: string): DeviceIdentity => ({
   transport: {},
   ruleChainId: undefined,
   gateway: false,
+  refreshesChildren: false,
+  ownTransport: {},
+  ...more,
 });
 
 /** The platform as a transport sees it, in memory: tokens are accepted, a commit can be held back, payloads are JSON. */
@@ -53,7 +59,11 @@ export class FakeSessions implements Sessions {
   }
 
   async authenticate(by: DeviceProof): Promise<DeviceIdentity | undefined> {
-    return by.kind === "token" && this.tokens.has(by.token) ? identity(by.token) : undefined;
+    return by.kind === "token" && this.tokens.has(by.token) ? fakeIdentity(by.token) : undefined;
+  }
+
+  async identify(): Promise<DeviceIdentity | undefined> {
+    return undefined;
   }
 
   async open(who: DeviceIdentity, _about: SessionInfo, down: Downlinks): Promise<FakeSession> {
@@ -105,6 +115,12 @@ class FakeUplinks implements Uplinks {
   }
 
   touch(): void {}
+
+  spend(): void {}
+
+  limits(): SessionLimits {
+    return { own: unlimited, children: unlimited };
+  }
 }
 
 /** A session that a test can end and push to. */

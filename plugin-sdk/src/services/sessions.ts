@@ -26,6 +26,10 @@ export interface DeviceIdentity {
   readonly transport: Readonly<Record<string, unknown>>;
   readonly ruleChainId: string | undefined;
   readonly gateway: boolean;
+  /** Of a gateway: what is heard of it counts as heard of its children (device-api 2.9). */
+  readonly refreshesChildren: boolean;
+  /** `transportConfiguration` of the device's own data, as stored: its power settings (device-api 4.5). */
+  readonly ownTransport: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -35,6 +39,8 @@ export interface DeviceIdentity {
 export interface Sessions {
   /** Undefined when no credentials match. Fault `unavailable` when the store cannot be asked. */
   authenticate(by: DeviceProof, call: CallOptions): Promise<DeviceIdentity | undefined>;
+  /** Who a device is, fresh from the store; undefined when it does not exist. */
+  identify(deviceId: string, call: CallOptions): Promise<DeviceIdentity | undefined>;
   /** Opens a session that receives; the newest replaces an older one beyond the limit per device (device-api 2.10). */
   open(who: DeviceIdentity, about: SessionInfo, down: Downlinks, call: CallOptions): Promise<Session>;
   /** For protocols without a session: an uplink counts as activity and opens nothing (device-api 7.2). */
@@ -48,6 +54,11 @@ export interface SessionInfo {
   readonly peer: string;
   /** A long poll: takes one call, replaces nobody, and is no connection of the device (device-api 3.4). */
   readonly poll?: boolean;
+  /**
+   * The session of the gateway that speaks for this device. The child's session ends with it, counts against the limits of
+   * the gateway (device-api 0.6), and is a session of the child like any other: it is replaced, and replaces.
+   */
+  readonly through?: Session;
 }
 
 /**
@@ -69,6 +80,28 @@ export interface Uplinks {
   rpcReply(requestId: number, payload: Uint8Array): Promise<void>;
   /** Something was heard of the device. */
   touch(): void;
+  /**
+   * Counts one message that is neither telemetry nor attributes nor one of the calls above (a claim, an OTA package's
+   * lookup) against the limits of tenant and device. Fault `device.rate-limit`.
+   */
+  spend(): void;
+  /** What the device may send, for those who ask in advance (device-api 2.6). */
+  limits(): SessionLimits;
+}
+
+/** Limit texts as in the tenant's profile, `capacity:seconds` with commas; null is unlimited (device-api 0.6). */
+export interface RateLimits {
+  readonly messages: string | null;
+  readonly telemetryMessages: string | null;
+  readonly telemetryDataPoints: string | null;
+}
+
+export const unlimited: RateLimits = { messages: null, telemetryMessages: null, telemetryDataPoints: null };
+
+export interface SessionLimits {
+  readonly own: RateLimits;
+  /** Of what a gateway sends for its children. */
+  readonly children: RateLimits;
 }
 
 export interface ClientRpcRequest {
@@ -85,6 +118,7 @@ export interface ClientRpc {
 
 export interface Session extends Uplinks, AsyncDisposable {
   readonly id: string;
+  /** Follows changes of the device and its profile while the session is open: read it anew for each message. */
   readonly device: DeviceIdentity;
   /** Aborts when the platform ends the session; the reason is a `SessionEnd`. */
   readonly closed: AbortSignal;

@@ -97,6 +97,10 @@ export class DeviceRoom implements Sessions {
     return this.#sessions.authenticate(by, call);
   }
 
+  identify(deviceId: string, call: CallOptions): Promise<DeviceIdentity | undefined> {
+    return this.#sessions.identify(deviceId, call);
+  }
+
   open(who: DeviceIdentity, about: SessionInfo, down: Downlinks, call: CallOptions): Promise<Session> {
     return this.#sessions.open(who, about, down, call);
   }

@@ -97,6 +97,10 @@ export class DeviceSessions {
     return this.#options.identities().authenticate(by, call);
   }
 
+  identify(deviceId: string, call: CallOptions): Promise<DeviceIdentity | undefined> {
+    return this.#options.identities().byDevice(deviceId, call);
+  }
+
   async open(who: DeviceIdentity, about: SessionInfo, down: Downlinks, call: CallOptions): Promise<Session> {
     const { world, actors, cluster, device } = this.#options;
     const id = world.uuid();

@@ -103,6 +103,7 @@ export class Identities {
 
 function identityOf(device: DeviceDocument, profile: DeviceProfileDocument): DeviceIdentity {
   const transport = profile.profileData["transportConfiguration"] as Readonly<Record<string, unknown>> | undefined;
+  const own = device.deviceData?.["transportConfiguration"] as Readonly<Record<string, unknown>> | undefined;
   return {
     tenantId: device.tenantId,
     customerId: device.customerId ?? undefined,
@@ -114,5 +115,7 @@ function identityOf(device: DeviceDocument, profile: DeviceProfileDocument): Dev
     transport: transport ?? {},
     ruleChainId: profile.defaultRuleChainId ?? undefined,
     gateway: device.additionalInfo?.["gateway"] === true,
+    refreshesChildren: device.additionalInfo?.["overwriteActivityTime"] === true,
+    ownTransport: own ?? {},
   };
 }

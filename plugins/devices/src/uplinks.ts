@@ -15,7 +15,9 @@ import {
   type RuleHead,
   ruleLane,
   type Scope,
+  type SessionLimits,
   type Uplinks,
+  unlimited,
   type Value,
   type World,
   writeTypedJson,
@@ -177,6 +179,12 @@ export class DeviceUplinks implements Uplinks {
 
   touch(): void {
     this.#options.heard(this.#options.world.now());
+  }
+
+  spend(): void {}
+
+  limits(): SessionLimits {
+    return { own: unlimited, children: unlimited };
   }
 }
 

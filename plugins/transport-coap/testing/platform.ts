@@ -11,7 +11,9 @@ import {
   type SessionInfo,
   type Sessions,
   type Uplinks,
+  unlimited,
 } from "@heddle/plugin-sdk";
+import { fakeIdentity } from "@heddle/plugin-sdk/testing";
 
 export interface FakeSession extends Session {
   readonly down: Downlinks;
@@ -41,25 +43,17 @@ export class FakePlatform implements Sessions {
   answer: (request: ClientRpcRequest) => Promise<string> = async () => "{}";
 
   device(token: string, more: Partial<DeviceIdentity> = {}): DeviceIdentity {
-    const identity: DeviceIdentity = {
-      tenantId: "tenant",
-      customerId: undefined,
-      deviceId: `device-${token}`,
-      deviceName: token,
-      deviceType: "default",
-      profileId: "profile",
-      transportType: "DEFAULT",
-      transport: {},
-      ruleChainId: undefined,
-      gateway: false,
-      ...more,
-    };
+    const identity = fakeIdentity(token, { deviceId: `device-${token}`, ...more });
     this.devices.set(token, identity);
     return identity;
   }
 
   async authenticate(by: Parameters<Sessions["authenticate"]>[0]): Promise<DeviceIdentity | undefined> {
     return by.kind === "token" ? this.devices.get(by.token) : undefined;
+  }
+
+  async identify(deviceId: string): Promise<DeviceIdentity | undefined> {
+    return [...this.devices.values()].find((device) => device.deviceId === deviceId);
   }
 
   visit(): Uplinks {
@@ -112,6 +106,8 @@ export class FakePlatform implements Sessions {
       },
       rpcReply: async (id, payload) => void this.replies.push({ id, text: Buffer.from(payload).toString() }),
       touch() {},
+      spend() {},
+      limits: () => ({ own: unlimited, children: unlimited }),
     };
   }
 

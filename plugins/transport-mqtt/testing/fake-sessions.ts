@@ -10,9 +10,12 @@ import {
   type Session,
   type SessionEndReason,
   type SessionInfo,
+  type SessionLimits,
   type Sessions,
   type Uplinks,
+  unlimited,
 } from "@heddle/plugin-sdk";
+import { fakeIdentity } from "@heddle/plugin-sdk/testing";
 
 /** What a device said, in the order in which it was heard. */
 export interface Heard {
@@ -55,6 +58,11 @@ export class FakeSessions implements Sessions {
     if (this.authenticateFault !== undefined) throw this.authenticateFault;
     for (const [name, device] of this.devices) if (fits(device, by)) return identityOf(name, device);
     return undefined;
+  }
+
+  async identify(deviceId: string): Promise<DeviceIdentity | undefined> {
+    const device = this.devices.get(deviceId);
+    return device === undefined ? undefined : identityOf(deviceId, device);
   }
 
   async open(who: DeviceIdentity, _about: SessionInfo, down: Downlinks): Promise<Session> {
@@ -139,6 +147,12 @@ export class FakeSession implements Session {
     this.touched++;
   }
 
+  spend(): void {}
+
+  limits(): SessionLimits {
+    return { own: unlimited, children: unlimited };
+  }
+
   async subscribe(what: "attributes" | "rpc", on: boolean): Promise<void> {
     if (on) this.subscribed.add(what);
     else this.subscribed.delete(what);
@@ -187,19 +201,7 @@ function fits({ token, basic, hash }: FakeDevice, by: DeviceProof): boolean {
 }
 
 export function identityOf(name: string, { identity }: FakeDevice = {}): DeviceIdentity {
-  return {
-    tenantId: "t",
-    customerId: undefined,
-    deviceId: name,
-    deviceName: name,
-    deviceType: "default",
-    profileId: "p",
-    transportType: "DEFAULT",
-    transport: {},
-    ruleChainId: undefined,
-    gateway: false,
-    ...identity,
-  };
+  return fakeIdentity(name, { deviceId: name, ...identity });
 }
 
 /** Commits that end together every `ms`, like a disk's. */

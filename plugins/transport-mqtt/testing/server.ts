@@ -1,4 +1,4 @@
-import { groupCommit, stalledCommit } from "./fake-sessions.ts";
+import { groupCommit, identityOf, stalledCommit } from "./fake-sessions.ts";
 import { Room } from "./room.ts";
 
 /** A transport in a process of its own, so that its memory and CPU can be measured; it is told what to do by messages. */
@@ -18,17 +18,9 @@ room.platform.ingest = (payload) => {
   return commit;
 };
 // Any user name is a token of its own device.
-room.platform.authenticate = async (by) => ({ ...identity, deviceId: by.kind === "basic" ? by.userName : "x" });
-const identity = {
-  tenantId: "t",
-  customerId: undefined,
-  deviceName: "d",
-  deviceType: "default",
-  profileId: "p",
-  transportType: "DEFAULT",
-  transport: {},
-  ruleChainId: undefined,
-  gateway: false,
+room.platform.authenticate = async (by) => {
+  const name = by.kind === "basic" ? by.userName : "x";
+  return identityOf(name);
 };
 let stalled = stalledCommit();
 
