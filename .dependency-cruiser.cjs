@@ -5,10 +5,10 @@ module.exports = {
   forbidden: [
     rule(
       "plugins-meet-only-through-capabilities",
-      { path: "^plugins/([^/]+)/", pathNot: "^plugins/(sqlite|cassandra)-driver/" },
+      { path: "^plugins/([^/]+)/", pathNot: "^plugins/((sqlite|cassandra)-driver|payload-codec)/" },
       {
         path: "^(core|plugins|distributions|test|docs)/",
-        pathNot: ["^plugins/$1/", "^plugins/(sqlite|cassandra)-driver/", "^core/testing/"],
+        pathNot: ["^plugins/$1/", "^plugins/((sqlite|cassandra)-driver|payload-codec)/", "^core/testing/"],
       },
       "A plugin imports the SDK, its own files and its own driver.",
     ),
