@@ -62,6 +62,10 @@ export class FakeSessions implements Sessions {
     return by.kind === "token" && this.tokens.has(by.token) ? fakeIdentity(by.token) : undefined;
   }
 
+  isBlocked(): boolean {
+    return false;
+  }
+
   async identify(): Promise<DeviceIdentity | undefined> {
     return undefined;
   }

@@ -37,14 +37,27 @@ export interface DeviceIdentity {
  * so that every protocol reads alike.
  */
 export interface Sessions {
-  /** Undefined when no credentials match. Fault `unavailable` when the store cannot be asked. */
-  authenticate(by: DeviceProof, call: CallOptions): Promise<DeviceIdentity | undefined>;
+  /**
+   * Undefined when no credentials match: counted, and told the later the more often that address was wrong. Fault
+   * `unavailable` when the store cannot be asked.
+   */
+  authenticate(by: DeviceProof, call: CallOptions & { readonly from?: Origin }): Promise<DeviceIdentity | undefined>;
+  /** Whether the address has been wrong so often that it is refused unheard for a while (device-api 0.1); off by default. */
+  isBlocked(address: string): boolean;
   /** Who a device is, fresh from the store; undefined when it does not exist. */
   identify(deviceId: string, call: CallOptions): Promise<DeviceIdentity | undefined>;
   /** Opens a session that receives; the newest replaces an older one beyond the limit per device (device-api 2.10). */
   open(who: DeviceIdentity, about: SessionInfo, down: Downlinks, call: CallOptions): Promise<Session>;
   /** For protocols without a session: an uplink counts as activity and opens nothing (device-api 7.2). */
   visit(who: DeviceIdentity): Uplinks;
+}
+
+/** Where a proof came from. */
+export interface Origin {
+  /** `mqtt`, `http`, `coap`. */
+  readonly transport: string;
+  /** IP address, without the port. */
+  readonly address: string;
 }
 
 export interface SessionInfo {

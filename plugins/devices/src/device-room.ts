@@ -97,6 +97,10 @@ export class DeviceRoom implements Sessions {
     return this.#sessions.authenticate(by, call);
   }
 
+  isBlocked(_address: string): boolean {
+    return false;
+  }
+
   identify(deviceId: string, call: CallOptions): Promise<DeviceIdentity | undefined> {
     return this.#sessions.identify(deviceId, call);
   }

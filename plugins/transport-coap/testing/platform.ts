@@ -52,6 +52,10 @@ export class FakePlatform implements Sessions {
     return by.kind === "token" ? this.devices.get(by.token) : undefined;
   }
 
+  isBlocked(): boolean {
+    return false;
+  }
+
   async identify(deviceId: string): Promise<DeviceIdentity | undefined> {
     return [...this.devices.values()].find((device) => device.deviceId === deviceId);
   }

@@ -7,6 +7,7 @@ import { transportOver } from "../testing/room.ts";
 const withTokens = (sessions: Sessions): Sessions => ({
   authenticate: (by, call) =>
     sessions.authenticate(by.kind === "basic" ? { kind: "token", token: by.userName } : by, call),
+  isBlocked: (address) => sessions.isBlocked(address),
   identify: (deviceId, call) => sessions.identify(deviceId, call),
   open: (who, about, down, call) => sessions.open(who, about, down, call),
   visit: (who) => sessions.visit(who),

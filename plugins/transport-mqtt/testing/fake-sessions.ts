@@ -60,6 +60,10 @@ export class FakeSessions implements Sessions {
     return undefined;
   }
 
+  isBlocked(): boolean {
+    return false;
+  }
+
   async identify(deviceId: string): Promise<DeviceIdentity | undefined> {
     const device = this.devices.get(deviceId);
     return device === undefined ? undefined : identityOf(deviceId, device);
