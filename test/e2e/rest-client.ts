@@ -28,16 +28,37 @@ export class RestClient {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await answer.text();
-    return { status: answer.status, body: text === "" ? undefined : JSON.parse(text) };
+    return { status: answer.status, body: text === "" ? undefined : parsed(text) };
   }
 
-  async get(path: string): Promise<any> {
-    const { status, body } = await this.call("GET", path);
-    if (status !== 200) throw new Error(`GET ${path}: ${status} ${JSON.stringify(body)}`);
+  get(path: string): Promise<any> {
+    return this.#expect("GET", path);
+  }
+
+  post(path: string, body?: unknown): Promise<any> {
+    return this.#expect("POST", path, body);
+  }
+
+  delete(path: string): Promise<any> {
+    return this.#expect("DELETE", path);
+  }
+
+  async #expect(method: string, path: string, content?: unknown): Promise<any> {
+    const { status, body } = await this.call(method, path, content);
+    if (status !== 200) throw new Error(`${method} ${path}: ${status} ${JSON.stringify(body)}`);
     return body;
   }
 
   async deviceId(name: string): Promise<string> {
     return (await this.get(`/api/tenant/device?deviceName=${encodeURIComponent(name)}`)).id.id;
+  }
+}
+
+/** Some answers are plain text. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
   }
 }

@@ -64,11 +64,12 @@ export class Server implements AsyncDisposable {
     return new Server({ dataDir, process: child, ready, tookMs: performance.now() - began, log });
   }
 
-  port(title: string): number {
+  /** Of the first address under the title, or of the first with that scheme. */
+  port(title: string, scheme = ""): number {
     const note = this.ready.notes.find((one) => one.title === title);
-    const port = /:(\d+)\/?$/.exec(note?.lines[0] ?? "")?.[1];
+    const port = /:(\d+)\/?$/.exec(note?.lines.find((line) => line.startsWith(scheme)) ?? "")?.[1];
     if (port === undefined)
-      throw new Error(`the ready block names no ${title} port: ${JSON.stringify(this.ready.notes)}`);
+      throw new Error(`the ready block names no ${title} ${scheme} port: ${JSON.stringify(this.ready.notes)}`);
     return Number(port);
   }
 

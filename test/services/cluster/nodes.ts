@@ -5,9 +5,11 @@ import cassandra from "cassandra-driver";
 import kafkajs from "kafkajs";
 import { Server } from "../../e2e/server.ts";
 
-const manifest = resolve(import.meta.dirname, "../../../distributions/cluster/manifest.yaml");
+const distribution = resolve(import.meta.dirname, "../../../distributions/cluster/manifest.yaml");
 
 export interface ClusterOptions {
+  /** In place of the distribution's own. */
+  readonly manifest?: string;
   /** In place of the services' own addresses. */
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
@@ -24,7 +26,7 @@ export class ClusterNodes implements AsyncDisposable {
   }
 
   /** Starts a node under the given id; `env` may lead it to a service through a proxy. */
-  async start(id: string, { env = {}, args = [] }: ClusterOptions = {}): Promise<Server> {
+  async start(id: string, { manifest = distribution, env = {}, args = [] }: ClusterOptions = {}): Promise<Server> {
     const node = await Server.start({
       manifest,
       readyMs: 90_000,
