@@ -69,7 +69,8 @@ export class NumberedDevice {
     if (this.#mqtt?.node !== node || !this.#mqtt.client.connected) {
       await this.#close();
       const options = { username: this.name, reconnectPeriod: 0, connectTimeout: patienceMs };
-      const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${node.port("MQTT")}`, options);
+      // Without retries, so that a connection that closes before its CONNACK settles the promise, too.
+      const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${node.port("MQTT")}`, options, false);
       client.on("error", () => client.end(true));
       this.#mqtt = { client, node };
     }
