@@ -1,3 +1,4 @@
+import { compact, malformed, readDocument, scalarText } from "@heddle/payload-codec";
 import {
   type AttributeStore,
   type AttributesReply,
@@ -22,16 +23,7 @@ import {
   type World,
   writeTypedJson,
 } from "@heddle/plugin-sdk";
-import type { Node } from "./payload/lenient-json.ts";
-import {
-  malformed,
-  type ReadLimits,
-  readAttributes,
-  readDocument,
-  readTelemetry,
-  type ValueGroup,
-} from "./payload/uplink.ts";
-import { compact } from "./payload/value.ts";
+import { type ReadLimits, readAttributes, readTelemetry, type ValueGroup } from "./payload/uplink.ts";
 
 /** A device's own call is answered by then (device-api 2.6). */
 export const clientRpcMs = 60_000;
@@ -195,19 +187,11 @@ function gaveUp(): void {}
 function rpcBody(payload: Uint8Array, paramsRequired: boolean): string {
   const document = readDocument(payload);
   if (document.type !== "object") throw malformed(`an rpc request is an object, not ${document.type}`);
-  const method = document.members.get("method");
-  const name = method === undefined ? undefined : scalarText(method);
+  const name = scalarText(document.members.get("method"));
   if (name === undefined) throw malformed("an rpc request has a `method`, a text");
   const params = document.members.get("params");
   if (paramsRequired && params === undefined) throw malformed("an rpc request has `params`");
   return `{"method":${JSON.stringify(name)},"params":${params === undefined ? "null" : compact(params)}}`;
-}
-
-/** Firmware also sends numbers and truth values where a text belongs. */
-function scalarText(node: Node): string | undefined {
-  if (node.type === "string") return node.value;
-  if (node.type === "number") return node.text;
-  return node.type === "boolean" ? String(node.value) : undefined;
 }
 
 function objectText(attributes: readonly { readonly key: string; readonly value: Value }[]): string {

@@ -1,6 +1,6 @@
-import { Fault, type Value, writeTypedJson } from "@heddle/plugin-sdk";
-import { type Node, readLenientJson } from "./lenient-json.ts";
-import { compact, storedValue } from "./value.ts";
+import { compact, malformed, type Node, readText, textOf } from "@heddle/payload-codec";
+import { type Value, writeTypedJson } from "@heddle/plugin-sdk";
+import { storedValue } from "./value.ts";
 
 /** Keys and values of one time, as the rule engine's message body. */
 export interface ValueGroup {
@@ -23,7 +23,7 @@ export function readTelemetry(payload: Uint8Array, limits: ReadLimits): ValueGro
   const text = textOf(payload);
   const quick = readPlain(text, limits);
   if (quick !== undefined) return quick;
-  const node = parse(text);
+  const node = readText(text);
   if (node.type === "object") return [groupOf(node, limits)];
   if (node.type !== "array")
     throw malformed(`a telemetry document is an object or an array of objects, not ${node.type}`);
@@ -38,18 +38,9 @@ export function readAttributes(payload: Uint8Array, limits: ReadLimits): ValueGr
   const text = textOf(payload);
   const value = strict(text);
   if (value !== undefined && isObject(value) && isPlain(value, limits)) return flat(text, value);
-  const node = parse(text);
+  const node = readText(text);
   if (node.type !== "object") throw malformed(`an attribute document is an object, not ${node.type}`);
   return typedGroup(undefined, node, limits);
-}
-
-/** A document of any shape; fault `device.payload`. */
-export function readDocument(payload: Uint8Array): Node {
-  return parse(textOf(payload));
-}
-
-function textOf(payload: Uint8Array): string {
-  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString("utf8");
 }
 
 /** What nearly every device sends: strict JSON whose numbers are plain, one object or `{ts, values}`. */
@@ -106,14 +97,6 @@ function flat(text: string, value: Record<string, unknown>): ValueGroup {
   return { ts: undefined, body: Buffer.from(text), typed: false, points: Object.keys(value).length };
 }
 
-function parse(text: string): Node {
-  try {
-    return readLenientJson(text);
-  } catch (cause) {
-    throw malformed(`not readable as JSON: ${(cause as Error).message}`, cause);
-  }
-}
-
 function groupOf(node: Extract<Node, { type: "object" }>, limits: ReadLimits): ValueGroup {
   const ts = node.members.get("ts");
   const values = node.members.get("values");
@@ -148,9 +131,4 @@ function typedGroup(
     points++;
   }
   return { ts, body: Buffer.from(writeTypedJson(values)), typed: true, points };
-}
-
-/** Fault for what a device sent and nobody can use. */
-export function malformed(what: string, cause?: unknown): Fault {
-  return new Fault("invalid", "device.payload", `device payload: ${what}`, { cause });
 }

@@ -1,0 +1,99 @@
+import { Fault, invalid, isFault, readTypedJson } from "@heddle/plugin-sdk";
+import type protobuf from "protobufjs";
+import type { PayloadCodec } from "../codec.ts";
+import { malformed, readDocument } from "../document.ts";
+import { fixedCodec } from "./fixed-codec.ts";
+import { printMessage } from "./print.ts";
+import { checkRpcRequestType, checkTelemetryType, payloadType } from "./schema.ts";
+import { decode, encode, type Message } from "./wire.ts";
+
+/** `transportPayloadTypeConfiguration` of a profile whose payloads are Protobuf (device-api 2.12). */
+export type PayloadSettings = Readonly<Record<string, unknown>>;
+
+const defaultRpcRequest =
+  'syntax = "proto3"; message RpcRequestMsg { optional string method = 1; optional int32 requestId = 2; optional string params = 3; }';
+const defaultRpcResponse = 'syntax = "proto3"; message RpcResponseMsg { optional string payload = 1; }';
+
+interface Schemas {
+  readonly telemetry: protobuf.Type;
+  readonly attributes: protobuf.Type;
+  readonly rpcRequest: protobuf.Type;
+  readonly rpcResponse: protobuf.Type;
+}
+
+/** The compiled schemas of a profile; fault `input.invalid` with what is wrong with which. */
+export function schemasOf(settings: PayloadSettings): Schemas {
+  const source = (name: string, label: string, byDefault?: string) => {
+    const given = settings[name];
+    const text = typeof given === "string" && given.trim() !== "" ? given : byDefault;
+    if (text === undefined) throw invalid(`[Transport Configuration] ${label} is empty!`);
+    return payloadType(text, label);
+  };
+  const schemas = {
+    telemetry: source("deviceTelemetryProtoSchema", "telemetry proto schema"),
+    attributes: source("deviceAttributesProtoSchema", "attributes proto schema"),
+    rpcRequest: source("deviceRpcRequestProtoSchema", "rpc request proto schema", defaultRpcRequest),
+    rpcResponse: source("deviceRpcResponseProtoSchema", "rpc response proto schema", defaultRpcResponse),
+  };
+  checkTelemetryType(schemas.telemetry, "telemetry proto schema");
+  checkRpcRequestType(schemas.rpcRequest, "rpc request proto schema");
+  return schemas;
+}
+
+/** Payloads by the schemas of a profile; what they do not cover is as in the fixed messages. */
+export function profileCodec(settings: PayloadSettings): PayloadCodec {
+  const schemas = schemasOf(settings);
+  const jsonToo = settings["enableCompatibilityWithJsonPayloadFormat"] === true;
+  const printed = (type: protobuf.Type) => (payload: Uint8Array) => {
+    try {
+      return Buffer.from(printMessage(type, decode(type, payload)));
+    } catch (error) {
+      if (!jsonToo || !isPayloadFault(error)) throw error;
+      // Read to see whether it is a document at all; `Session` reads it again, for its values.
+      readDocument(payload);
+      return payload;
+    }
+  };
+  return {
+    ...fixedCodec,
+    telemetry: printed(schemas.telemetry),
+    attributes: printed(schemas.attributes),
+    rpcReply: (payload) => replyText(schemas.rpcResponse, decode(schemas.rpcResponse, payload)),
+    rpcRequest: ({ requestId, method, params }) => encodeRequest(schemas.rpcRequest, { requestId, method, params }),
+  };
+}
+
+const isPayloadFault = (error: unknown): error is Fault => isFault(error) && error.code === "device.payload";
+
+/** The default message carries the text itself; any other is the answer. */
+function replyText(type: protobuf.Type, message: Message): Buffer {
+  const [only, ...others] = type.fieldsArray;
+  if (only?.name === "payload" && only.type === "string" && others.length === 0) {
+    return Buffer.from(String(message["payload"] ?? ""));
+  }
+  return Buffer.from(printMessage(type, message));
+}
+
+function encodeRequest(
+  type: protobuf.Type,
+  { requestId, method, params }: { requestId: number; method: string; params: string },
+): Buffer {
+  const field = type.fields["params"];
+  const value = field === undefined ? undefined : paramsOf(field, params);
+  try {
+    return encode(type, { method, requestId, ...(value === undefined ? {} : { params: value }) });
+  } catch (cause) {
+    throw new Fault("invalid", "device.payload", "device payload: params do not fit the schema of rpc requests", {
+      cause,
+    });
+  }
+}
+
+/** A text takes the JSON; a message takes its members. */
+function paramsOf(field: protobuf.Field, params: string): unknown {
+  if (field.type === "string") return params;
+  const value = readTypedJson(params);
+  if (value === null) return undefined;
+  if (field.resolve().resolvedType !== null && typeof value !== "object") throw malformed("params is no object");
+  return value;
+}
