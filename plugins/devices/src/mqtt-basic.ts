@@ -1,13 +1,6 @@
-import { createHash } from "node:crypto";
-import type { DeviceProof } from "@heddle/plugin-sdk";
+import { credentialsHash, type DeviceProof } from "@heddle/plugin-sdk";
 
 type Presented = Extract<DeviceProof, { kind: "basic" }>;
-
-/** H(x) of device-api 1.1: SHA3-256 of the text without PEM markers and line breaks, in hex. */
-export function credentialsHash(text: string): string {
-  const bare = text.replace(/-----(?:BEGIN|END) [A-Z ]+-----/g, "").replace(/[\r\n]/g, "");
-  return createHash("sha3-256").update(bare, "utf8").digest("hex");
-}
 
 /** Ids under which basic credentials may be stored, in the order of device-api 1.3. */
 export function basicCandidates({ clientId, userName }: Presented): { readonly id: string; readonly last: boolean }[] {

@@ -1,6 +1,7 @@
-import { createHash, type X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { TLSSocket } from "node:tls";
+import { credentialsHash } from "@heddle/plugin-sdk";
 
 /** Certificates that a peer may present in one chain. */
 const longestChain = 10;
@@ -12,7 +13,7 @@ export function peerCertificate(socket: Socket): X509Certificate | undefined {
 
 /** H of device-api 1.1: over the base64 of the DER, not over the DER. */
 export function certificateHash(certificate: X509Certificate): string {
-  return createHash("sha3-256").update(certificate.raw.toString("base64"), "utf8").digest("hex");
+  return credentialsHash(certificate.raw.toString("base64"));
 }
 
 export function isValidAt(certificate: X509Certificate, now: number): boolean {

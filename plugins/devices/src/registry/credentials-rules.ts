@@ -1,6 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { type CredentialsDraft, type DeviceCredentialsDocument, invalid } from "@heddle/plugin-sdk";
-import { credentialsHash } from "../mqtt-basic.ts";
+import {
+  bareCertificate,
+  type CredentialsDraft,
+  credentialsHash,
+  type DeviceCredentialsDocument,
+  invalid,
+} from "@heddle/plugin-sdk";
 
 type Content = Pick<DeviceCredentialsDocument, "credentialsType" | "credentialsId" | "credentialsValue">;
 
@@ -33,9 +38,7 @@ export function checkCredentials(draft: CredentialsDraft): Content {
     case "MQTT_BASIC":
       return basic(draft.credentialsValue);
     case "X509_CERTIFICATE": {
-      const certificate = (draft.credentialsValue ?? "")
-        .replace(/-----(?:BEGIN|END) [A-Z ]+-----/g, "")
-        .replace(/[\r\n]/g, "");
+      const certificate = bareCertificate(draft.credentialsValue ?? "");
       return {
         credentialsType: "X509_CERTIFICATE",
         credentialsId: credentialsHash(certificate),
