@@ -23,6 +23,7 @@ export const fakeIdentity = (token: string, more: Partial<DeviceIdentity> = {}):
   deviceId: "de9d54a0-2b7a-11ec-a3cc-23386423d98f",
   deviceName: token,
   deviceType: "default",
+  deviceLabel: undefined,
   profileId: "2da6ae90-9d58-11ef-b1c2-0242ac120002",
   transportType: "DEFAULT",
   transport: {},

@@ -98,6 +98,8 @@ export interface RpcDocument {
   readonly createdTime: number;
   readonly expirationTime: number;
   readonly status: RpcStatus;
+  /** What the device was told; absent before it was sent. */
+  readonly requestId?: number;
   /** JSON texts. */
   readonly request: string;
   readonly response: string | null;

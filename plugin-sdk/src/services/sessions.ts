@@ -19,6 +19,7 @@ export interface DeviceIdentity {
   readonly deviceId: string;
   readonly deviceName: string;
   readonly deviceType: string;
+  readonly deviceLabel: string | undefined;
   readonly profileId: string;
   /** DEFAULT, MQTT, COAP, …: what the profile lets in (device-api 0.7). */
   readonly transportType: string;
@@ -139,7 +140,8 @@ export interface Session extends Uplinks, AsyncDisposable {
   subscribe(what: "attributes" | "rpc", on: boolean, call: CallOptions): Promise<void>;
 }
 
-export type SessionEndReason = "credentials" | "replaced" | "idle" | "deleted" | "leaving";
+/** `unconfirmed`: the device left a call unconfirmed too often; `gateway`: the session that spoke for it has ended. */
+export type SessionEndReason = "credentials" | "replaced" | "idle" | "deleted" | "leaving" | "unconfirmed" | "gateway";
 export interface SessionEnd {
   readonly reason: SessionEndReason;
 }

@@ -22,6 +22,6 @@ export const apiUsageCollection: CollectionSpec<ApiUsageDocument> = { name: "api
 
 export interface ApiUsage {
   /** Of the current month; zeros for a tenant that has used nothing. */
-  of(tenantId: string, call: CallOptions): Promise<ApiUsageDocument>;
+  usageOf(tenantId: string, call: CallOptions): Promise<ApiUsageDocument>;
 }
 export const ApiUsage = capability<ApiUsage>("api-usage@1");

@@ -1,4 +1,12 @@
-import { type AttributeStore, type Log, numberOf, type Telemetry, type Value, type World } from "@heddle/plugin-sdk";
+import {
+  type AttributeStore,
+  type Log,
+  numberOf,
+  type Telemetry,
+  type TimeseriesStore,
+  type Value,
+  type World,
+} from "@heddle/plugin-sdk";
 
 const scope = "SERVER_SCOPE";
 const keys = [
@@ -15,10 +23,13 @@ export interface ActivityOptions {
   readonly log: Log;
   readonly signal: AbortSignal;
   readonly attributes: AttributeStore;
+  readonly series: TimeseriesStore;
   readonly telemetry: Telemetry;
   readonly tenantId: string;
   readonly deviceId: string;
   readonly defaultTimeoutMs: number;
+  /** Kept as time series in place of server attributes (device-api 7.1). */
+  readonly asSeries: boolean;
   /** Body of the rule message of that type (device-api 7.2). */
   emit(type: string, body: Readonly<Record<string, unknown>>): void;
   /** Became active or inactive. */
@@ -46,9 +57,7 @@ export class Activity {
   }
 
   async load(): Promise<void> {
-    const { attributes, deviceId, signal } = this.#options;
-    const found = await attributes.get({ entityType: "DEVICE", id: deviceId }, scope, keys, { signal });
-    const stored = new Map(found.map(({ key, value }) => [key, value]));
+    const stored = await this.#stored();
     const time = (key: string) => numberOf(stored.get(key) ?? 0) ?? 0;
     this.#active = stored.get("active") === true;
     this.#lastConnect = time("lastConnectTime");
@@ -57,6 +66,16 @@ export class Activity {
     this.#alarm = time("inactivityAlarmTime");
     this.#timeoutFrom(stored.get("inactivityTimeout"));
     this.#plan();
+  }
+
+  async #stored(): Promise<Map<string, Value>> {
+    const { attributes, series, asSeries, deviceId, signal } = this.#options;
+    const entity = { entityType: "DEVICE", id: deviceId };
+    const found = await attributes.get(entity, scope, keys, { signal });
+    const stored = new Map(found.map(({ key, value }) => [key, value]));
+    if (!asSeries) return stored;
+    for (const { key, value } of await series.latest(entity, keys, { signal })) stored.set(key, value);
+    return stored;
   }
 
   connected(ts: number): void {
@@ -145,10 +164,12 @@ export class Activity {
   }
 
   #save(values: Record<string, Value>): void {
-    const { telemetry, tenantId, deviceId, signal, log } = this.#options;
+    const { telemetry, tenantId, deviceId, signal, log, world, asSeries } = this.#options;
     const entity = { entityType: "DEVICE", id: deviceId };
-    telemetry.saveAttributes({ tenantId, entity, scope, values, notifyDevice: false }, { signal }).catch((error) => {
-      log.warn("activity of a device not stored", { deviceId, error });
-    });
+    const ts = world.now();
+    const saved = asSeries
+      ? telemetry.save(tenantId, [{ entity, ts, values }], { signal })
+      : telemetry.saveAttributes({ tenantId, entity, scope, values, notifyDevice: false }, { signal });
+    saved.catch((error) => log.warn("activity of a device not stored", { deviceId, error }));
   }
 }

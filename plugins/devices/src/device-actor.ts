@@ -13,11 +13,12 @@ import {
   readTypedJson,
   type SessionEndReason,
   type Telemetry,
+  type TimeseriesStore,
   type Value,
   type World,
 } from "@heddle/plugin-sdk";
 import { Activity } from "./activity.ts";
-import { PendingRpc } from "./pending-rpc.ts";
+import { PendingRpc, type RpcConfig } from "./pending-rpc.ts";
 import type { DeviceVerbs, SessionHubVerbs, SessionRecord } from "./verbs.ts";
 
 export interface DeviceActorOptions {
@@ -25,10 +26,14 @@ export interface DeviceActorOptions {
   readonly log: Log;
   readonly lanes: Lanes;
   readonly attributes: AttributeStore;
+  readonly series: TimeseriesStore;
   readonly telemetry: Telemetry;
   readonly rpcs: () => Collection<RpcDocument>;
   readonly sessionsPerDevice: number;
   readonly inactivityMs: number;
+  readonly rpc: RpcConfig;
+  /** Activity is kept as time series in place of server attributes. */
+  readonly activityAsSeries: boolean;
   identity(deviceId: string, signal: AbortSignal): Promise<DeviceIdentity | undefined>;
   hub(node: string): ActorRef<SessionHubVerbs>;
   /** Every node forgets what it knows of the device. */
@@ -42,7 +47,7 @@ class Device {
   readonly #options: DeviceActorOptions;
   readonly #key: string;
   readonly #signal: AbortSignal;
-  readonly #identity: DeviceIdentity | undefined;
+  #identity: DeviceIdentity | undefined;
   readonly #sessions = new Map<string, SessionRecord>();
   readonly #rpc: PendingRpc;
   readonly #activity: Activity;
@@ -63,10 +68,15 @@ class Device {
       log: options.log,
       signal: at.signal,
       rpcs: options.rpcs(),
+      config: options.rpc,
       targets: () => this.#rpcTargets(),
       deliver: async (to, { requestId, call }, signal) => {
         const request = { requestId, method: call.method, params: call.params, oneway: call.oneway };
         await options.hub(to.node).ask("rpc", { session: to.session, request }, { signal });
+      },
+      close: ({ session }) => {
+        const open = this.#sessions.get(session);
+        if (open !== undefined) this.#end(open, "unconfirmed");
       },
       changed: (document) => this.#emit(`RPC_${document.status}`, rpcBody(document), {}),
     });
@@ -75,10 +85,12 @@ class Device {
       log: options.log,
       signal: at.signal,
       attributes: options.attributes,
+      series: options.series,
       telemetry: options.telemetry,
       tenantId,
       deviceId,
       defaultTimeoutMs: options.inactivityMs,
+      asSeries: options.activityAsSeries,
       emit: (type, body) => this.#emit(type, JSON.stringify(body), { scope: "SERVER_SCOPE" }),
       turned: (active) => options.remember({ key: at.key, active }),
     });
@@ -87,13 +99,7 @@ class Device {
   async load(): Promise<void> {
     const [, deviceId = ""] = this.#key.split("/");
     await this.#activity.load();
-    const where = { deviceId, status: "QUEUED" };
-    const rpcs = this.#options.rpcs();
-    const queued = await rpcs.find(
-      { where, sort: { by: "createdTime", order: "asc" }, limit: 1_000 },
-      { signal: this.#signal },
-    );
-    this.#rpc.restore(queued.items.map(({ value }) => value));
+    await this.#rpc.load(deviceId);
   }
 
   handlers(): Handlers<DeviceVerbs> {
@@ -167,6 +173,7 @@ class Device {
         this.#noticeTimeout(event);
         return;
       case "updated":
+        this.#identity = await this.#options.identity(event.deviceId, this.#signal);
         this.#options.forgetEverywhere(event.deviceId);
         return;
       case "credentials":
@@ -204,7 +211,12 @@ class Device {
       tenantId: who.tenantId,
       type,
       originator: { entityType: "DEVICE", id: who.deviceId },
-      metadata: { deviceName: who.deviceName, deviceType: who.deviceType, ...extra },
+      metadata: {
+        deviceName: who.deviceName,
+        deviceType: who.deviceType,
+        ...(who.deviceLabel === undefined ? {} : { deviceLabel: who.deviceLabel }),
+        ...extra,
+      },
       data,
       ...(who.customerId === undefined ? {} : { customerId: who.customerId }),
       ...(who.ruleChainId === undefined ? {} : { ruleChainId: who.ruleChainId }),
@@ -216,7 +228,7 @@ class Device {
 }
 
 function rpcBody(document: RpcDocument): string {
-  const { request, response, additionalInfo, ...rest } = document;
+  const { request, response, additionalInfo, requestId: _, ...rest } = document;
   const parsed = (text: string | null) => (text === null ? null : (JSON.parse(text) as unknown));
   return JSON.stringify({
     ...rest,

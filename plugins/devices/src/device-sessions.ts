@@ -1,6 +1,5 @@
 import {
   type ActorKind,
-  type ActorRef,
   type Actors,
   type AttributeStore,
   type CallOptions,
@@ -13,20 +12,22 @@ import {
   type Lanes,
   type Log,
   type MemoryGate,
+  type Origin,
   type RpcOutcome,
   type Session,
-  type SessionEnd,
-  type SessionEndReason,
   type SessionInfo,
   type Uplinks,
   type World,
 } from "@heddle/plugin-sdk";
 import type { Identities } from "./identities.ts";
+import { Limiter } from "./limits/limiter.ts";
+import type { TenantTerms, Whose } from "./limits/tenant-terms.ts";
+import type { Tenants } from "./limits/tenants.ts";
+import { LocalSession, reportMs } from "./local-session.ts";
+import type { Strangers } from "./strangers.ts";
 import { clientRpcMs, DeviceUplinks, rpcTimeout, type UplinkOptions } from "./uplinks.ts";
-import type { DeviceVerbs, SessionHubVerbs, SessionRecord } from "./verbs.ts";
+import type { DeviceVerbs, SessionHubVerbs } from "./verbs.ts";
 
-/** Of what is heard within this time only the last is told (device-api 7.3). */
-const reportMs = 3_000;
 const sweepMs = 10_000;
 
 export interface DeviceSessionsOptions {
@@ -38,6 +39,9 @@ export interface DeviceSessionsOptions {
   readonly lanes: Lanes;
   readonly attributes: AttributeStore;
   readonly identities: () => Identities;
+  readonly tenants: Tenants;
+  readonly strangers: Strangers;
+  limited(whose: Whose | "usage", counted: string): void;
   readonly device: () => ActorKind<DeviceVerbs>;
   /** Sessions silent for so long are closed (device-api 2.10). */
   readonly idleMs: number;
@@ -59,6 +63,7 @@ export class DeviceSessions {
   readonly hub: ActorKind<SessionHubVerbs>;
   readonly #options: DeviceSessionsOptions;
   readonly #open = new Map<string, LocalSession>();
+  readonly #byDevice = new Map<string, Set<LocalSession>>();
   readonly #replies = new Map<string, Replies>();
   /** Calls from this node that a rule chain takes to their device: resolved by `settle`. */
   readonly waiting = new Map<string, WaitingCall>();
@@ -91,10 +96,20 @@ export class DeviceSessions {
     for (const session of [...this.#open.values()]) session.end("leaving");
   }
 
-  async authenticate(by: DeviceProof, call: CallOptions): Promise<DeviceIdentity | undefined> {
-    const { memory } = this.#options;
+  async authenticate(
+    by: DeviceProof,
+    call: CallOptions & { readonly from?: Origin },
+  ): Promise<DeviceIdentity | undefined> {
+    const { memory, identities, tenants, strangers } = this.#options;
     if (!memory.open) await memory.whenOpen(call.signal);
-    return this.#options.identities().authenticate(by, call);
+    const who = await identities().authenticate(by, call);
+    if (who === undefined && call.from !== undefined) await strangers.wrong(call.from, call.signal);
+    if (who !== undefined && !tenants.isKnown(who.tenantId)) await tenants.know(who.tenantId, call);
+    return who;
+  }
+
+  isBlocked(address: string): boolean {
+    return this.#options.strangers.isBlocked(address);
   }
 
   identify(deviceId: string, call: CallOptions): Promise<DeviceIdentity | undefined> {
@@ -102,28 +117,57 @@ export class DeviceSessions {
   }
 
   async open(who: DeviceIdentity, about: SessionInfo, down: Downlinks, call: CallOptions): Promise<Session> {
-    const { world, actors, cluster, device } = this.#options;
+    const { world, actors, cluster, device, tenants } = this.#options;
+    if (!tenants.isKnown(who.tenantId)) await tenants.know(who.tenantId, call);
+    const gateway = about.through === undefined ? undefined : this.#open.get(about.through.id);
+    if (about.through !== undefined && gateway === undefined) throw gone(about.through.id);
+    const limiter = this.#limiterOf(who, gateway?.device);
+    limiter.message();
     const id = world.uuid();
     const session: LocalSession = new LocalSession(
       who,
-      { id, down, poll: about.poll ?? false },
-      this.#uplinkOptions(who, (ts) => session.heard(ts)),
+      { id, down, poll: about.poll ?? false, gateway },
+      this.#uplinkOptions(who, limiter, (ts) => session.heard(ts)),
       {
         world,
         cluster,
         idleMs: this.#options.idleMs,
         owner: () => actors.ref(device(), entityKey(who.tenantId, { entityType: "DEVICE", id: who.deviceId })),
-        onEnd: () => this.#open.delete(id),
+        onEnd: (ended) => this.#drop(ended),
       },
     );
-    this.#open.set(id, session);
+    this.#keep(session);
     try {
       await session.announce(call);
     } catch (error) {
-      this.#open.delete(id);
+      this.#drop(session);
       throw error;
     }
     return session;
+  }
+
+  #keep(session: LocalSession): void {
+    const { deviceId } = session.device;
+    this.#open.set(session.id, session);
+    const same = this.#byDevice.get(deviceId) ?? new Set();
+    this.#byDevice.set(deviceId, same.add(session));
+  }
+
+  #drop(session: LocalSession): void {
+    const { deviceId } = session.device;
+    this.#open.delete(session.id);
+    const same = this.#byDevice.get(deviceId);
+    same?.delete(session);
+    if (same?.size === 0) this.#byDevice.delete(deviceId);
+  }
+
+  /** A child counts against its gateway, a gateway against limits of its own kind (device-api 0.6). */
+  #limiterOf(who: DeviceIdentity, gateway: DeviceIdentity | undefined): Limiter {
+    const { world, tenants, limited } = this.#options;
+    const terms: TenantTerms = tenants.of(who.tenantId);
+    const whose = gateway !== undefined ? "gateway" : who.gateway ? "gatewayDevice" : "device";
+    const { deviceId } = gateway ?? who;
+    return new Limiter({ world, terms, whose, deviceId, refused: limited });
   }
 
   visit(who: DeviceIdentity): Uplinks {
@@ -134,10 +178,11 @@ export class DeviceSessions {
       const key = entityKey(who.tenantId, { entityType: "DEVICE", id: who.deviceId });
       actors.ref(device(), key).tell("heard", { ts });
     };
-    return new DeviceUplinks(who, { session: world.uuid(), signal: neverAborts }, this.#uplinkOptions(who, heard));
+    const options = this.#uplinkOptions(who, this.#limiterOf(who, undefined), heard);
+    return new DeviceUplinks(who, { session: world.uuid(), signal: neverAborts }, options);
   }
 
-  #uplinkOptions(who: DeviceIdentity, heard: (ts: number) => void): UplinkOptions {
+  #uplinkOptions(who: DeviceIdentity, limiter: Limiter, heard: (ts: number) => void): UplinkOptions {
     const { world, memory, lanes, attributes, stringLength, cluster, actors, device } = this.#options;
     return {
       world,
@@ -146,12 +191,13 @@ export class DeviceSessions {
       attributes,
       limits: { stringLength },
       node: cluster.self,
+      limiter,
       heard,
       awaitReply: (at, call) => this.#awaitReply(at, call),
-      rpcReply: (_who, reply) =>
-        actors
-          .ref(device(), entityKey(who.tenantId, { entityType: "DEVICE", id: who.deviceId }))
-          .tell("rpcReply", reply),
+      rpcReply: async (reply, call) => {
+        const key = entityKey(who.tenantId, { entityType: "DEVICE", id: who.deviceId });
+        await actors.ref(device(), key).ask("rpcReply", reply, call);
+      },
     };
   }
 
@@ -189,14 +235,24 @@ export class DeviceSessions {
         end: ({ session, reason }) => this.#open.get(session)?.end(reason, false),
         reply: ({ session, requestId, json }) => this.#replies.get(`${session}/${requestId}`)?.settle(json),
         settle: ({ id, outcome }) => this.waiting.get(id)?.settle(outcome),
-        forget: ({ deviceId }) => this.#options.identities().forget(deviceId),
+        forget: ({ deviceId }, turn) => this.#forget(deviceId, turn),
       }),
     };
   }
 
+  /** What is known of the device is out of date: open sessions go on as the device is now (device-api 2.10). */
+  async #forget(deviceId: string, call: CallOptions): Promise<void> {
+    const identities = this.#options.identities();
+    identities.forget(deviceId);
+    const sessions = this.#byDevice.get(deviceId);
+    if (sessions === undefined) return;
+    const now = await identities.byDevice(deviceId, call);
+    if (now !== undefined) for (const session of sessions) session.changed(now);
+  }
+
   #session(id: string): LocalSession {
     const session = this.#open.get(id);
-    if (session === undefined) throw new Fault("missing", "session.gone", `session ${id} has ended`);
+    if (session === undefined) throw gone(id);
     return session;
   }
 
@@ -220,102 +276,6 @@ export class DeviceSessions {
 
 const neverAborts = new AbortController().signal;
 
-interface LocalSessionOptions {
-  readonly world: World;
-  readonly cluster: Cluster;
-  readonly idleMs: number;
-  owner(): ActorRef<DeviceVerbs>;
-  onEnd(): void;
-}
-
-class LocalSession extends DeviceUplinks implements Session {
-  readonly id: string;
-  readonly down: Downlinks;
-  readonly #options: LocalSessionOptions;
-  readonly #end: AbortController;
-  readonly #key: string;
-  readonly #poll: boolean;
-  #rpc = false;
-  #attributes = false;
-  #lastHeard: number;
-  #lastReport = 0;
-  #ownedBy: string | undefined;
-
-  constructor(
-    who: DeviceIdentity,
-    at: { id: string; down: Downlinks; poll: boolean },
-    uplinks: UplinkOptions,
-    options: LocalSessionOptions,
-  ) {
-    const end = new AbortController();
-    super(who, { session: at.id, signal: end.signal }, uplinks);
-    this.id = at.id;
-    this.down = at.down;
-    this.#poll = at.poll;
-    this.#options = options;
-    this.#end = end;
-    this.#key = entityKey(who.tenantId, { entityType: "DEVICE", id: who.deviceId });
-    this.#lastHeard = options.world.now();
-  }
-
-  get closed(): AbortSignal {
-    return this.#end.signal;
-  }
-
-  async announce(call: CallOptions): Promise<void> {
-    this.#ownedBy = this.#options.cluster.ownerOf(this.#key);
-    this.#lastReport = this.#options.world.now();
-    await this.#owner().ask("open", this.#record(), call);
-  }
-
-  async subscribe(what: "attributes" | "rpc", on: boolean, call: CallOptions): Promise<void> {
-    if (what === "rpc") this.#rpc = on;
-    else this.#attributes = on;
-    await this.#owner().ask("renew", this.#record(), call);
-  }
-
-  heard(ts: number): void {
-    this.#lastHeard = ts;
-    if (ts - this.#lastReport < reportMs) return;
-    this.#lastReport = ts;
-    this.#owner().tell("heard", { ts, session: this.#record() });
-  }
-
-  /** A new owner of the device does not know this session yet. */
-  followOwner(gained: ReadonlySet<number>): void {
-    const { cluster } = this.#options;
-    const owner = cluster.ownerOf(this.#key);
-    if (owner === this.#ownedBy && !gained.has(cluster.partitionOf(this.#key))) return;
-    this.#ownedBy = owner;
-    if (owner !== undefined) this.#owner().tell("renew", this.#record());
-  }
-
-  endWhenIdle(now: number): void {
-    if (now - this.#lastHeard > this.#options.idleMs) this.end("idle");
-  }
-
-  end(reason: SessionEndReason, tell = true): void {
-    if (this.#end.signal.aborted) return;
-    this.#options.onEnd();
-    this.#end.abort({ reason } satisfies SessionEnd);
-    if (tell) this.#owner().tell("close", { session: this.id });
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.end("leaving");
-  }
-
-  #owner(): ActorRef<DeviceVerbs> {
-    return this.#options.owner();
-  }
-
-  #record(): SessionRecord {
-    return {
-      session: this.id,
-      node: this.#options.cluster.self,
-      rpc: this.#rpc,
-      attributes: this.#attributes,
-      poll: this.#poll,
-    };
-  }
+function gone(session: string): Fault {
+  return new Fault("missing", "session.gone", `session ${session} has ended`);
 }

@@ -5,6 +5,8 @@ export const faults: FaultSpecs = {
     kind: "invalid",
     help: "What a device sent cannot be read, or has another shape than its topic asks for.",
   },
+  "device.rate-limit": { kind: "exhausted", help: "A limit of the tenant's profile refuses the message." },
+  "device.usage": { kind: "exhausted", help: "The tenant has used up its messages or data points of the month." },
   "input.invalid": {
     kind: "invalid",
     help: "A device, its credentials or its profile break a rule; the message says which.",

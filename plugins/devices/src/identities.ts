@@ -110,6 +110,7 @@ function identityOf(device: DeviceDocument, profile: DeviceProfileDocument): Dev
     deviceId: device.id,
     deviceName: device.name,
     deviceType: device.type,
+    deviceLabel: device.label ?? undefined,
     profileId: profile.id,
     transportType: profile.transportType,
     transport: transport ?? {},

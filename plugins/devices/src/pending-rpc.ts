@@ -1,35 +1,37 @@
-import {
-  type Collection,
-  Fault,
-  type Log,
-  type RpcCall,
-  type RpcDocument,
-  type RpcOutcome,
-  type RpcStatus,
-  type World,
-} from "@heddle/plugin-sdk";
+import { Fault, type Log, type RpcCall, type RpcOutcome, type RpcStatus, type World } from "@heddle/plugin-sdk";
+import { type RestoredCall, RpcRecords, type RpcRecordsOptions } from "./rpc-records.ts";
 
 /** How long a device may take to confirm that it got a request (device-api 2.7). */
 const confirmMs = 10_000;
 const mostRetries = 5;
 /** Calls waiting for one device; more are refused. */
-const mostPending = 1_000;
+export const mostPending = 1_000;
+
+/** When the next of several calls goes out: at once, or when the device has confirmed or answered the one before. */
+export type RpcStrategy = "BURST" | "SEQUENTIAL_ON_ACK_FROM_DEVICE" | "SEQUENTIAL_ON_RESPONSE_FROM_DEVICE";
+
+export interface RpcConfig {
+  readonly strategy: RpcStrategy;
+  /** For the answer to a delivered call, where the next one waits for it; ms. */
+  readonly responseTimeout: number;
+  /** A device that does not confirm is disconnected, and the call waits for it to come back. */
+  readonly closeOnTimeout: boolean;
+}
 
 export interface RpcTarget {
   readonly session: string;
   readonly node: string;
 }
 
-export interface PendingRpcOptions {
+export interface PendingRpcOptions extends RpcRecordsOptions {
   readonly world: World;
   readonly log: Log;
-  readonly signal: AbortSignal;
-  readonly rpcs: Collection<RpcDocument>;
+  readonly config: RpcConfig;
   targets(): readonly RpcTarget[];
   /** Resolves when the device has confirmed. */
   deliver(to: RpcTarget, request: { requestId: number; call: RpcCall }, signal: AbortSignal): Promise<void>;
-  /** A persistent call changed its status. */
-  changed(document: RpcDocument): void;
+  /** Ends a session whose device confirms nothing. */
+  close(target: RpcTarget): void;
 }
 
 interface Pending {
@@ -37,88 +39,124 @@ interface Pending {
   readonly call: RpcCall;
   readonly answer: ((outcome: RpcOutcome) => void) | undefined;
   readonly expiry: Disposable;
+  /** Went out on its way, not only when somebody subscribed: without an answer it then ends as a time-out. */
   sent: boolean;
+  /** Went out since somebody subscribed last. */
+  out: boolean;
+  confirmed: boolean;
   retries: number;
+  /** Its answer is being written down. */
+  answering: boolean;
+  responseTimer: Disposable | undefined;
 }
 
-/** The calls that one device has not answered yet, in the order in which they came (runtime 2.3, strategy BURST). */
+/** The calls that one device has not answered yet, in the order in which they came (device-api 2.7, docs/design). */
 export class PendingRpc {
   readonly #options: PendingRpcOptions;
+  readonly #records: RpcRecords;
   readonly #pending = new Map<number, Pending>();
+  /** The one that the others wait for, where they go out one after the other. */
+  #current: Pending | undefined;
   #next = 0;
 
   constructor(options: PendingRpcOptions) {
     this.#options = options;
+    this.#records = new RpcRecords(options);
   }
 
   get size(): number {
     return this.#pending.size;
   }
 
+  async load(deviceId: string): Promise<void> {
+    this.#restore(await this.#records.open(deviceId, mostPending));
+  }
+
   /** Resolves at once for a persistent call, when handed over for a one-way call, else with answer or expiry. */
   async call(call: RpcCall): Promise<RpcOutcome> {
     const { world } = this.#options;
-    if (call.persistent) await this.#store(call, world.now() >= call.expiresAt ? "EXPIRED" : "QUEUED");
-    if (world.now() >= call.expiresAt) return call.persistent ? {} : { error: "TIMEOUT" };
-    if (this.#pending.size >= mostPending) {
-      throw new Fault(
-        "exhausted",
-        "rpc.pending",
-        `${mostPending} calls already wait for this device, no more are taken`,
-      );
+    const expired = world.now() >= call.expiresAt;
+    if (!expired && this.#pending.size >= mostPending) {
+      const most = `${mostPending} calls already wait for this device, no more are taken`;
+      throw new Fault("exhausted", "rpc.pending", most);
     }
+    if (call.persistent) await this.#records.create(call, expired ? "EXPIRED" : "QUEUED");
+    if (expired) return call.persistent ? {} : { error: "TIMEOUT" };
     if (call.persistent) {
-      this.#send(this.#add(call, undefined), true);
+      this.#add(call, undefined);
+      this.#pump();
       return {};
     }
-    return new Promise((answer) => this.#send(this.#add(call, answer), true));
-  }
-
-  /** Calls stored by a former owner of the device. */
-  restore(documents: readonly RpcDocument[]): void {
-    for (const document of documents) {
-      const request = JSON.parse(document.request) as RpcCall;
-      if (![...this.#pending.values()].some(({ call }) => call.id === document.id)) this.#add(request, undefined);
-    }
+    return new Promise((answer) => {
+      this.#add(call, answer);
+      this.#pump();
+    });
   }
 
   /** A session asked for calls: all that wait are sent to it again, oldest first (device-api 2.7, rule 3). */
   resend(): void {
-    for (const pending of this.#pending.values()) this.#send(pending, false);
+    for (const pending of this.#pending.values()) {
+      pending.out = pending.confirmed = false;
+      pending.responseTimer?.[Symbol.dispose]();
+    }
+    this.#current = undefined;
+    this.#pump("again");
   }
 
-  /** First answer wins; unknown ids are answers that came too late. */
+  /** First answer wins; unknown ids are answers that came too late. Resolves when the answer cannot be lost any more. */
   async reply(requestId: number, payload: string): Promise<void> {
-    const pending = this.#take(requestId);
-    if (pending === undefined) return;
+    const pending = this.#pending.get(requestId);
+    if (pending === undefined || pending.answering) return;
+    if (pending.call.persistent) {
+      const response = asJson(payload);
+      pending.answering = true;
+      try {
+        await this.#records.update(pending.call.id, {
+          status: isErrorAnswer(response) ? "FAILED" : "SUCCESSFUL",
+          response,
+        });
+      } catch (error) {
+        pending.answering = false;
+        throw error;
+      }
+    }
+    this.#take(requestId);
     pending.answer?.({ response: payload });
-    if (!pending.call.persistent) return;
-    const response = asJson(payload);
-    await this.#update(pending.call.id, isErrorAnswer(response) ? "FAILED" : "SUCCESSFUL", response);
+    this.#free(pending);
   }
 
   async cancel(id: string): Promise<void> {
-    for (const { requestId, call } of this.#pending.values()) {
-      if (call.id !== id) continue;
-      this.#take(requestId);
-      const [stored] = await this.#options.rpcs.get([id], this.#options);
-      if (stored !== undefined) this.#options.changed({ ...stored.value, status: "DELETED" });
-    }
+    const pending = [...this.#pending.values()].find(({ call }) => call.id === id);
+    if (pending === undefined) return;
+    this.#take(pending.requestId);
+    this.#free(pending);
+    await this.#records.deleted(id);
   }
 
   /** Nobody will answer any more. */
   end(): void {
-    for (const { expiry, answer } of this.#pending.values()) {
-      expiry[Symbol.dispose]();
+    for (const { requestId, answer } of [...this.#pending.values()]) {
+      this.#take(requestId);
       answer?.({ error: "NO_ACTIVE_CONNECTION" });
     }
-    this.#pending.clear();
   }
 
-  #add(call: RpcCall, answer: Pending["answer"]): Pending {
-    const requestId = this.#next++;
+  /** Ids that the device was told stay as they are. */
+  #restore(calls: readonly RestoredCall[]): void {
+    const known = new Set([...this.#pending.values()].map(({ call }) => call.id));
+    const missing = calls.filter(({ call }) => !known.has(call.id));
+    for (const { call, requestId } of missing) if (requestId !== undefined) this.#add(call, undefined, requestId);
+    for (const { call, requestId } of missing) if (requestId === undefined) this.#add(call, undefined);
+  }
+
+  #add(call: RpcCall, answer: Pending["answer"], told?: number): Pending {
+    while (told === undefined && this.#pending.has(this.#next)) this.#next++;
+    const requestId = told ?? this.#next++;
     const expiry = this.#options.world.timer(call.expiresAt - this.#options.world.now(), () => this.#expire(requestId));
-    const pending: Pending = { requestId, call, answer, expiry, sent: false, retries: 0 };
+    const pending: Pending = {
+      ...{ requestId, call, answer, expiry },
+      ...{ sent: false, out: false, confirmed: false, retries: 0, answering: false, responseTimer: undefined },
+    };
     this.#pending.set(requestId, pending);
     return pending;
   }
@@ -128,6 +166,7 @@ export class PendingRpc {
     if (pending === undefined) return undefined;
     this.#pending.delete(requestId);
     pending.expiry[Symbol.dispose]();
+    pending.responseTimer?.[Symbol.dispose]();
     return pending;
   }
 
@@ -135,21 +174,34 @@ export class PendingRpc {
     const pending = this.#take(requestId);
     if (pending === undefined) return;
     pending.answer?.({ error: pending.sent ? "TIMEOUT" : "NO_ACTIVE_CONNECTION" });
-    if (pending.call.persistent) this.#note(pending, "EXPIRED");
+    if (pending.call.persistent && !pending.answering) this.#note(pending, "EXPIRED");
+    this.#free(pending);
   }
 
-  /** `first`: a request that is delivered on its way counts as sent; a repeat does not (device-api 2.7, rule 3). */
-  #send(pending: Pending, first: boolean): void {
+  /** Sends what may go: everything that has not gone out, or the oldest of it where the others wait for that one. */
+  #pump(how: "first" | "again" = "first"): void {
+    const oneByOne = this.#options.config.strategy !== "BURST";
+    for (const pending of [...this.#pending.values()]) {
+      if (oneByOne && this.#current !== undefined) return;
+      if (!pending.out && !this.#send(pending, how)) return;
+    }
+  }
+
+  /** False when nobody takes calls. */
+  #send(pending: Pending, how: "first" | "again"): boolean {
     const targets = this.#options.targets();
-    if (targets.length === 0) return;
-    if (first) pending.sent = true;
+    if (targets.length === 0) return false;
     const { call, requestId } = pending;
+    pending.out = true;
+    if (how === "first") pending.sent = true;
+    this.#current = pending;
     if (call.oneway && !call.persistent) {
       this.#take(requestId);
       pending.answer?.({});
     }
     if (call.persistent) this.#note(pending, "SENT");
     for (const target of targets) void this.#deliver(target, pending);
+    return true;
   }
 
   async #deliver(target: RpcTarget, pending: Pending): Promise<void> {
@@ -162,68 +214,70 @@ export class PendingRpc {
     );
     try {
       await deliver(target, { requestId, call }, limit.signal);
-      if (!call.persistent || !this.#pending.has(requestId)) return;
-      if (call.oneway) this.#take(requestId);
-      this.#note(pending, "DELIVERED");
+      this.#confirmed(pending);
     } catch (error) {
       log.debug("rpc not confirmed", { session: target.session, error });
-      if (call.persistent && limit.signal.aborted && this.#pending.has(requestId)) this.#unconfirmed(pending);
+      if (limit.signal.aborted) this.#unconfirmed(pending, target);
+      else this.#free(pending);
     } finally {
       timer[Symbol.dispose]();
     }
   }
 
-  #unconfirmed(pending: Pending): void {
-    const retries = Math.min(pending.call.retries ?? mostRetries, mostRetries);
-    if (pending.retries++ < retries) return this.#note(pending, "TIMEOUT");
-    this.#take(pending.requestId);
-    const error = `There was a Timeout and all retry attempts have been exhausted. Retry attempts set: ${retries}`;
-    this.#note(pending, "FAILED", JSON.stringify({ error }));
+  #confirmed(pending: Pending): void {
+    const { call, requestId } = pending;
+    if (call.oneway && !call.persistent) return this.#free(pending);
+    if (this.#pending.get(requestId) !== pending || pending.confirmed || pending.answering) return;
+    pending.confirmed = true;
+    if (call.oneway) this.#take(requestId);
+    if (call.persistent) this.#note(pending, "DELIVERED");
+    const { strategy, responseTimeout } = this.#options.config;
+    if (call.oneway || strategy !== "SEQUENTIAL_ON_RESPONSE_FROM_DEVICE") return this.#free(pending);
+    pending.responseTimer = this.#options.world.timer(responseTimeout, () => this.#unanswered(pending));
+  }
+
+  #unanswered(pending: Pending): void {
+    if (pending.answering || this.#take(pending.requestId) === undefined) return;
+    pending.answer?.({ error: "TIMEOUT" });
+    const error = "There was a timeout awaiting for RPC response from device.";
+    if (pending.call.persistent) this.#note(pending, "FAILED", JSON.stringify({ error }));
+    this.#free(pending);
+  }
+
+  #unconfirmed(pending: Pending, target: RpcTarget): void {
+    const { call, requestId } = pending;
+    if (!call.persistent || this.#pending.get(requestId) !== pending || pending.confirmed || pending.answering) {
+      return this.#free(pending);
+    }
+    const retries = Math.min(call.retries ?? mostRetries, mostRetries);
+    if (pending.retries++ < retries) this.#note(pending, "TIMEOUT");
+    else if (this.#options.config.closeOnTimeout) {
+      pending.retries = 0;
+      pending.out = false;
+      this.#note(pending, "QUEUED");
+      this.#options.close(target);
+    } else {
+      this.#take(requestId);
+      const error = `There was a Timeout and all retry attempts have been exhausted. Retry attempts set: ${retries}`;
+      this.#note(pending, "FAILED", JSON.stringify({ error }));
+    }
+    // It goes out again with the next subscription; the others need not wait for that.
+    this.#free(pending);
+  }
+
+  /** The next may go. */
+  #free(pending: Pending): void {
+    if (this.#current === pending) this.#current = undefined;
+    this.#pump();
   }
 
   #note(pending: Pending, status: RpcStatus, response?: string): void {
-    this.#update(pending.call.id, status, response).catch((error) => {
-      this.#options.log.warn("status of a persistent rpc not stored", { rpc: pending.call.id, status, error });
+    const { call, requestId } = pending;
+    const to = { status, requestId, ...(response === undefined ? {} : { response }) };
+    this.#records.update(call.id, to).catch((error) => {
+      this.#options.log.warn("status of a persistent rpc not stored", { rpc: call.id, status, error });
     });
   }
-
-  async #store(call: RpcCall, status: RpcStatus): Promise<void> {
-    const { world, rpcs, signal, changed } = this.#options;
-    const { additionalInfo, ...rest } = call;
-    const document: RpcDocument = {
-      id: call.id,
-      tenantId: call.tenantId,
-      deviceId: call.deviceId,
-      createdTime: world.now(),
-      expirationTime: call.expiresAt,
-      status,
-      request: JSON.stringify(rest),
-      response: null,
-      additionalInfo: additionalInfo ?? null,
-    };
-    await rpcs.put([{ value: document, expect: "absent" }], { signal });
-    changed(document);
-  }
-
-  /** Statuses of one call are written in order: each waits for the one before. */
-  async #update(id: string, status: RpcStatus, response?: string): Promise<void> {
-    const { rpcs, signal, changed } = this.#options;
-    const write = (this.#writes.get(id) ?? Promise.resolve()).then(async () => {
-      const [stored] = await rpcs.get([id], { signal });
-      if (stored === undefined) return;
-      const value = { ...stored.value, status, response: response ?? stored.value.response };
-      await rpcs.put([{ value, expect: "any" }], { signal });
-      changed(value);
-    });
-    const settled = write.then(
-      () => this.#writes.delete(id),
-      () => this.#writes.delete(id),
-    );
-    this.#writes.set(id, settled);
-    await write;
-  }
-
-  readonly #writes = new Map<string, Promise<unknown>>();
 }
 
 /** The answer as JSON text: what is not JSON becomes the text of an error. */

@@ -18,11 +18,11 @@ import {
   type Scope,
   type SessionLimits,
   type Uplinks,
-  unlimited,
   type Value,
   type World,
   writeTypedJson,
 } from "@heddle/plugin-sdk";
+import type { Limiter } from "./limits/limiter.ts";
 import { type ReadLimits, readAttributes, readTelemetry, type ValueGroup } from "./payload/uplink.ts";
 
 /** A device's own call is answered by then (device-api 2.6). */
@@ -36,15 +36,17 @@ export interface UplinkOptions {
   readonly attributes: AttributeStore;
   readonly limits: ReadLimits;
   readonly node: string;
+  readonly limiter: Limiter;
   /** Resolves with the answer that a rule chain gives to the call. */
   awaitReply(at: { readonly session: string; readonly requestId: number }, call: CallOptions): Promise<string>;
-  rpcReply(who: DeviceIdentity, reply: { readonly requestId: number; readonly payload: string }): void;
+  /** Resolves when the owner of the device has taken the answer, and kept it where it must be. */
+  rpcReply(reply: { readonly requestId: number; readonly payload: string }, call: CallOptions): Promise<void>;
   heard(ts: number): void;
 }
 
 /** What a device says, read and handed to the durable lane. */
 export class DeviceUplinks implements Uplinks {
-  readonly device: DeviceIdentity;
+  #device: DeviceIdentity;
   readonly #options: UplinkOptions;
   readonly #session: string;
   readonly #signal: AbortSignal;
@@ -58,17 +60,28 @@ export class DeviceUplinks implements Uplinks {
     at: { readonly session: string; readonly signal: AbortSignal },
     options: UplinkOptions,
   ) {
-    this.device = device;
+    this.#device = device;
     this.#options = options;
     this.#session = at.session;
     this.#signal = at.signal;
     this.#key = entityKey(device.tenantId, { entityType: "DEVICE", id: device.deviceId });
   }
 
+  get device(): DeviceIdentity {
+    return this.#device;
+  }
+
+  /** Name, profile or customer have changed: what was encoded for the former ones is out of date. */
+  protected follow(device: DeviceIdentity): void {
+    this.#device = device;
+    this.#heads.clear();
+  }
+
   telemetry(payload: Uint8Array, meta?: Readonly<Record<string, string>>): Promise<void> {
     let groups: ValueGroup[];
     try {
       groups = readTelemetry(payload, this.#options.limits);
+      this.#options.limiter.values(pointsOf(groups));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -84,6 +97,7 @@ export class DeviceUplinks implements Uplinks {
     let group: ValueGroup;
     try {
       group = readAttributes(payload, this.#options.limits);
+      this.#options.limiter.values(group.points);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -136,6 +150,7 @@ export class DeviceUplinks implements Uplinks {
   }
 
   async readAttributes(want: AttributesWanted, call: CallOptions): Promise<AttributesReply> {
+    this.spend();
     this.touch();
     const [client, shared] = await Promise.all([
       this.#read("CLIENT_SCOPE", want.client, call),
@@ -153,6 +168,7 @@ export class DeviceUplinks implements Uplinks {
 
   rpc({ requestId, payload, paramsRequired }: ClientRpcRequest, call: CallOptions): ClientRpc {
     const { world, node, awaitReply, heard } = this.#options;
+    this.spend();
     const now = world.now();
     heard(now);
     const body = rpcBody(payload, paramsRequired ?? false);
@@ -164,20 +180,29 @@ export class DeviceUplinks implements Uplinks {
   }
 
   rpcReply(requestId: number, payload: Uint8Array): Promise<void> {
+    this.spend();
     this.touch();
-    this.#options.rpcReply(this.device, { requestId, payload: Buffer.from(payload).toString("utf8") });
-    return done;
+    const reply = { requestId, payload: Buffer.from(payload).toString("utf8") };
+    return this.#options.rpcReply(reply, { signal: this.#signal });
   }
 
   touch(): void {
     this.#options.heard(this.#options.world.now());
   }
 
-  spend(): void {}
+  spend(): void {
+    this.#options.limiter.message();
+  }
 
   limits(): SessionLimits {
-    return { own: unlimited, children: unlimited };
+    return this.#options.limiter.limits;
   }
+}
+
+function pointsOf(groups: readonly ValueGroup[]): number {
+  let points = 0;
+  for (const group of groups) points += group.points;
+  return points;
 }
 
 /** Who waited is told by its own promise. */

@@ -38,6 +38,8 @@ const lastCodes: Readonly<Record<SessionEndReason, string>> = {
   idle: "2.02",
   credentials: "4.01",
   deleted: "4.04",
+  unconfirmed: "5.03",
+  gateway: "5.03",
   leaving: "5.03",
 };
 /** An observer is not idle, however long nothing happens (device-api 4.3). */

@@ -376,6 +376,8 @@ const endings = {
   credentials: reason.administrative,
   deleted: reason.administrative,
   idle: reason.implementation,
+  unconfirmed: reason.administrative,
+  gateway: reason.leaving,
   leaving: reason.leaving,
 } as const;
 

@@ -1,3 +1,4 @@
+import "reflect-metadata";
 import { groupCommit, identityOf, stalledCommit } from "./fake-sessions.ts";
 import { Room } from "./room.ts";
 

@@ -75,6 +75,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** No nulls to drop, no texts that look like numbers, nothing nested. */
 function isPlain(values: Record<string, unknown>, { stringLength }: ReadLimits): boolean {
   for (const key in values) {
+    if (!isKey(key)) return false;
     const value = values[key];
     if (typeof value === "boolean" || (typeof value === "number" && isExact(value))) continue;
     if (typeof value !== "string" || mayBeNumber(value)) return false;
@@ -82,6 +83,10 @@ function isPlain(values: Record<string, unknown>, { stringLength }: ReadLimits):
   }
   return true;
 }
+
+/** What the stores take for a key. */
+const longestKey = 255;
+const isKey = (key: string) => key.length > 0 && key.length <= longestKey;
 
 /** Integers beyond 2^53 and very small fractions may have lost digits. */
 function isExact(value: number): boolean {
@@ -124,6 +129,8 @@ function typedGroup(
   for (const [key, member] of node.members) {
     const value = storedValue(member);
     if (value === undefined) continue;
+    // The reference acknowledges such a message and loses it (device-api corrections, C1).
+    if (!isKey(key)) throw malformed(`a key has 1 to ${longestKey} characters, not ${key.length}`);
     if (typeof value === "string" && stringLength > 0 && value.length > stringLength) {
       throw malformed(`the text of ${key.slice(0, 40)} has ${value.length} characters, the limit is ${stringLength}`);
     }
