@@ -63,7 +63,7 @@ export class FakeSessions implements Sessions {
     return by.kind === "token" && this.tokens.has(by.token) ? fakeIdentity(by.token) : undefined;
   }
 
-  isBlocked(): boolean {
+  isBlocked(_address: string): boolean {
     return false;
   }
 

@@ -3,6 +3,7 @@ export { boundCase, type CacheKit, type CacheUnderTest, cacheCases, describeCach
 export { type CoordinatorKit, describeClusterCoordinator, type TestedCluster } from "./coordinator.ts";
 export type { Disk, DiskFile, SyncDisk, SyncDiskFile } from "./disk.ts";
 export { describeEntityStore, entityStoreCases } from "./entity-store.ts";
+export { FakeOnboarding, FakePackages } from "./fake-services.ts";
 export { FakeSession, FakeSessions, fakeIdentity } from "./fake-sessions.ts";
 export { describeCases, failingCases, type KitCase, type KitSetup } from "./kit.ts";
 export { MemoryAttributeStore } from "./memory/attribute-store.ts";

@@ -123,6 +123,8 @@ export class DeviceSessions {
     if (about.through !== undefined && gateway === undefined) throw gone(about.through.id);
     const limiter = this.#limiterOf(who, gateway?.device);
     limiter.message();
+    // The first use of a child costs its gateway a second one (device-api corrections, GW-24).
+    if (gateway !== undefined) limiter.message();
     const id = world.uuid();
     const session: LocalSession = new LocalSession(
       who,

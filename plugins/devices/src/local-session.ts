@@ -85,7 +85,7 @@ export class LocalSession extends DeviceUplinks implements Session {
   }
 
   async subscribe(what: "attributes" | "rpc", on: boolean, call: CallOptions): Promise<void> {
-    this.spend();
+    if (this.#gateway === undefined) this.spend();
     if (what === "rpc") this.#rpc = on;
     else this.#attributes = on;
     await this.#owner().ask("renew", this.#record(), call);

@@ -52,8 +52,8 @@ export interface Run {
   cost: number;
   settled: boolean;
   fault: Fault | undefined;
-  /** The connection is closed with this reason when the run's turn comes. */
-  readonly ends: number | undefined;
+  /** Ends the connection when the run's turn comes. */
+  readonly ends: (() => void) | undefined;
   /** Writes what must not overtake the acknowledgement. */
   after: (() => void)[] | undefined;
   /** Acknowledged. */
@@ -65,7 +65,8 @@ export interface AckLineOwner {
   acknowledge(entries: readonly Entry[]): void;
   /** The messages were not taken. */
   refused(entries: readonly Entry[], fault: Fault): void;
-  end(reasonCode: number): void;
+  /** Closes the connection, with a DISCONNECT if there is a reason to tell. */
+  end(reasonCode: number | undefined): void;
   /** There may be room for more messages. */
   eased(): void;
 }
@@ -135,9 +136,14 @@ export class AckLine {
   }
 
   /** Closes the connection once everything before is acknowledged. */
-  end(reasonCode: number): void {
-    if (this.#tail === undefined) this.#owner.end(reasonCode);
-    else this.#append(undefined, undefined, reasonCode);
+  end(reasonCode: number | undefined): void {
+    this.finally(() => this.#owner.end(reasonCode));
+  }
+
+  /** Does what ends the connection once everything before is acknowledged. */
+  finally(end: () => void): void {
+    if (this.#tail === undefined) end();
+    else this.#append(undefined, undefined, end);
   }
 
   /** Runs `write` now, or when the run has been acknowledged. */
@@ -156,7 +162,7 @@ export class AckLine {
     this.#tail = undefined;
   }
 
-  #append(entry: Entry | undefined, promise: Promise<void> | undefined, ends: number | undefined): Run {
+  #append(entry: Entry | undefined, promise: Promise<void> | undefined, ends: (() => void) | undefined): Run {
     const run: Run = {
       entries: entry === undefined ? [] : [entry],
       promise,
@@ -191,7 +197,7 @@ export class AckLine {
   }
 
   #pass(run: Run): void {
-    if (run.ends !== undefined) return this.#owner.end(run.ends);
+    if (run.ends !== undefined) return run.ends();
     if (run.fault === undefined) this.#owner.acknowledge(run.entries);
     else this.#owner.refused(run.entries, run.fault);
     if (this.#closed) return;

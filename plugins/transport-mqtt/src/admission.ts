@@ -1,8 +1,15 @@
 import type { X509Certificate } from "node:crypto";
-import type { DeviceIdentity, DeviceProof, Downlinks, Session, Sessions } from "@heddle/plugin-sdk";
-import { asFault } from "@heddle/plugin-sdk";
+import {
+  asFault,
+  type DeviceIdentity,
+  type DeviceProof,
+  type Downlinks,
+  type Onboarding,
+  type Session,
+  type Sessions,
+} from "@heddle/plugin-sdk";
 import type { IConnectPacket } from "mqtt-packet";
-import { certificateHash, isValidAt } from "./peer-certificate.ts";
+import { certificateHash, chainOf, isValidAt } from "./peer-certificate.ts";
 import { reason, returnCode } from "./reasons.ts";
 
 /** How a CONNECT is refused: the codes of device-api 1.7, of CONNACK before 5 and in 5, and of the DISCONNECT after it. */
@@ -32,16 +39,30 @@ const noSession = refuse("session", unavailable, reason.unavailable, reason.impl
 export interface Arrival {
   readonly packet: IConnectPacket;
   readonly certificate: X509Certificate | undefined;
+  /** Address and port, for the log. */
   readonly peer: string;
+  /** IP address. */
+  readonly address: string;
   readonly now: number;
+  readonly skipValidity: boolean;
+}
+
+interface Platform {
+  readonly sessions: Sessions;
+  readonly onboarding: Onboarding;
+  readonly down: Downlinks;
+  readonly signal: AbortSignal;
+}
+
+/** These names mean provisioning and never a device (device-api 6.2). */
+export function wantsProvisioning({ username, clientId }: IConnectPacket): boolean {
+  return username === "provision" || clientId === "provision";
 }
 
 /** From a CONNECT to an open session, or to the refusal that the device is told. Never rejects. */
-export async function admit(
-  arrival: Arrival,
-  { sessions, down, signal }: { readonly sessions: Sessions; readonly down: Downlinks; readonly signal: AbortSignal },
-): Promise<Session | Refusal> {
-  const who = await identify(arrival, sessions, signal);
+export async function admit(arrival: Arrival, platform: Platform): Promise<Session | Refusal> {
+  const { sessions, down, signal } = platform;
+  const who = await identify(arrival, platform);
   if ("why" in who) return who;
   const { transportType, transport } = who;
   if (transportType !== "DEFAULT" && transportType !== "MQTT") {
@@ -56,25 +77,35 @@ export async function admit(
   }
 }
 
-async function identify(arrival: Arrival, sessions: Sessions, signal: AbortSignal): Promise<DeviceIdentity | Refusal> {
-  const { packet, certificate, now } = arrival;
-  if (certificate !== undefined && !isValidAt(certificate, now)) return badCertificate;
-  const proof =
-    certificate === undefined ? proofOf(packet) : ({ kind: "x509", hash: certificateHash(certificate) } as const);
-  if ("why" in proof) return proof;
+async function identify(arrival: Arrival, platform: Platform): Promise<DeviceIdentity | Refusal> {
+  const { packet, certificate } = arrival;
   try {
-    return (
-      (await sessions.authenticate(proof, { signal })) ?? (certificate === undefined ? unknown(packet) : badCertificate)
-    );
+    if (certificate !== undefined) return (await byCertificate(certificate, arrival, platform)) ?? badCertificate;
+    const proof = proofOf(packet);
+    if ("why" in proof) return proof;
+    const call = { signal: platform.signal, from: { transport: "mqtt", address: arrival.address } };
+    return (await platform.sessions.authenticate(proof, call)) ?? unknown(packet);
   } catch (cause) {
     return { ...noService, cause };
   }
 }
 
+/** The leaf decides; where nobody knows it, its chain may make it known (device-api 1.4, 1.6). */
+async function byCertificate(
+  certificate: X509Certificate,
+  { now, skipValidity, address }: Arrival,
+  { sessions, onboarding, signal }: Platform,
+): Promise<DeviceIdentity | undefined> {
+  if (!skipValidity && !isValidAt(certificate, now)) return undefined;
+  const proof = { kind: "x509", hash: certificateHash(certificate) } as const;
+  const known = await sessions.authenticate(proof, { signal });
+  if (known !== undefined) return known;
+  await onboarding.presentChain(chainOf(certificate), { signal });
+  return sessions.authenticate(proof, { signal, from: { transport: "mqtt", address } });
+}
+
 /** A user name may be a token too: the steps of device-api 1.3 decide, which need all that was presented. */
 function proofOf({ clientId, username, password }: IConnectPacket): DeviceProof | Refusal {
-  // These names mean provisioning and never a device (device-api 6.2); this transport does not offer it.
-  if (username === "provision" || clientId === "provision") return badCredentials;
   if (username === undefined && password === undefined && clientId.trim() === "") return nothingShown;
   return { kind: "basic", clientId, userName: username ?? "", password: password?.toString("utf8") };
 }

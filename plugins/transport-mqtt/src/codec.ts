@@ -100,10 +100,10 @@ export function pubcomp(version: Version, packetId: number, reasonCode: number):
 export function publish(
   version: Version,
   { qos, packetId }: { readonly qos: 0 | 1; readonly packetId: number },
-  { topic, payload }: { readonly topic: string; readonly payload: string },
+  { topic, payload }: { readonly topic: string; readonly payload: Uint8Array },
 ): Buffer {
   const topicBytes = Buffer.byteLength(topic);
-  const length = 2 + topicBytes + (qos === 0 ? 0 : 2) + (version === 5 ? 1 : 0) + Buffer.byteLength(payload);
+  const length = 2 + topicBytes + (qos === 0 ? 0 : 2) + (version === 5 ? 1 : 0) + payload.length;
   const header: number[] = [0x30 | (qos << 1)];
   for (let left = length; ; left >>= 7) {
     if (left < 0x80) {
@@ -118,6 +118,6 @@ export function publish(
   at += bytes.write(topic, at);
   if (qos !== 0) at = bytes.writeUInt16BE(packetId, at);
   if (version === 5) at = bytes.writeUInt8(0, at);
-  bytes.write(payload, at);
+  bytes.set(payload, at);
   return bytes;
 }

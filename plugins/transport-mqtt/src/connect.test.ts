@@ -8,7 +8,6 @@ const refusals = [
   { row: "3, CRED-03", who: { username: "x", clientId: "c" }, v3: 5, v5: 0x86 },
   { row: "4, CRED-05", who: { clientId: "c" }, v3: 2, v5: 0x85 },
   { row: "5, CRED-06", who: { clientId: " " }, v3: 5, v5: 0x87 },
-  { row: "11 (no provisioning here)", who: { username: "provision", clientId: "c" }, v3: 5, v5: 0x86 },
 ] as const;
 
 describe.each(levels)("CONNECT, level %i", (level) => {

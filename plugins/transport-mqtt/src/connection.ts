@@ -8,34 +8,40 @@ import {
   type SessionEnd,
 } from "@heddle/plugin-sdk";
 import type { IConnectPacket } from "mqtt-packet";
-import { admit, type Refusal } from "./admission.ts";
+import { admit, type Refusal, wantsProvisioning } from "./admission.ts";
 import type { Waiter } from "./budget.ts";
-import { connack, disconnect, pingresp, readConnect, readPacket, type Version } from "./codec.ts";
+import { connack, disconnect, readConnect, type Version } from "./codec.ts";
 import type { Connections } from "./connections.ts";
-import { Downstream } from "./downstream.ts";
-import { type Frame, type PublishHead, packetType, readFrame, readPublish } from "./frame.ts";
+import { DeviceTalk } from "./device-talk.ts";
+import { type Frame, packetType, readFrame } from "./frame.ts";
 import { closeMs, mostBehindConnect, replacedMs } from "./limits.ts";
+import { Outbox } from "./outbox.ts";
+import { handlePacket } from "./packets.ts";
 import { Partial } from "./partial.ts";
 import { chainVerifies, peerCertificate } from "./peer-certificate.ts";
+import { ProvisionTalk } from "./provision-talk.ts";
+import { readProxyHeader } from "./proxy-protocol.ts";
 import { reason } from "./reasons.ts";
-import { Upstream } from "./upstream.ts";
+import type { Talk } from "./talk.ts";
 import type { Wire } from "./wire.ts";
 
 /** Scratch of all connections: a packet is read and handled in one go. */
 const frame: Frame = { start: 0, first: 0, body: 0, end: 0 };
-const head: PublishHead = { v5: false, qos: 0, packetId: 0, topic: 0, topicEnd: 0, payload: 0, properties: false };
 
 /** `ending`: closing, what still arrives is thrown away. */
-type State = "fresh" | "opening" | "open" | "ending" | "closed";
+type State = "proxied" | "fresh" | "opening" | "open" | "ending" | "closed";
 
 /** One socket: bytes to packets, packets to the two directions of its session, and its end. */
 export class Connection implements Wire, Waiter, Downlinks {
   readonly common: Connections;
   readonly #socket: Socket;
+  readonly #outbox: Outbox;
   #state: State = "fresh";
   #version: Version = 4;
-  #up: Upstream | undefined;
-  #down: Downstream | undefined;
+  /** IP address: of the peer, or of whom a load balancer speaks for. */
+  #address: string;
+  #talk: Talk | undefined;
+  #device: DeviceTalk | undefined;
   #session: Session | undefined;
   #opening: AbortController | undefined;
   /** Monotonic ms: when the device was last heard or, while ending, when the end began. */
@@ -47,12 +53,13 @@ export class Connection implements Wire, Waiter, Downlinks {
   #replaced = false;
   /** Calls to the platform that have not been answered. */
   #calls = 0;
-  #out: Buffer[] | undefined;
-  #outBytes = 0;
 
   constructor(socket: Socket, common: Connections) {
     this.#socket = socket;
     this.common = common;
+    this.#outbox = new Outbox(socket, common);
+    this.#address = socket.remoteAddress ?? "";
+    if (common.proxied) this.#state = "proxied";
     this.#since = common.world.elapsed();
   }
 
@@ -84,6 +91,12 @@ export class Connection implements Wire, Waiter, Downlinks {
   #read(bytes: Buffer): number {
     let at = 0;
     while (at < bytes.length) {
+      if (this.#state === "proxied") {
+        const used = this.#readProxied(bytes);
+        if (used === 0) return at;
+        at += used;
+        continue;
+      }
       if (this.#state === "opening") this.#watchBehindConnect(bytes, at);
       if (this.#gone || this.#deaf || this.#state === "opening") return at;
       if (this.#congested) {
@@ -104,9 +117,29 @@ export class Connection implements Wire, Waiter, Downlinks {
     return at;
   }
 
+  /** How many bytes the load balancer's header took; 0 while it is not whole. */
+  #readProxied(bytes: Buffer): number {
+    const header = readProxyHeader(bytes);
+    if (header.kind === "partial") return 0;
+    if (header.kind === "bad") {
+      this.common.reject("malformed");
+      this.#finish();
+      return bytes.length;
+    }
+    this.#address = header.address ?? this.#address;
+    this.#state = "fresh";
+    if (this.common.sessions.isBlocked(this.#address)) this.#block();
+    return header.bytes;
+  }
+
+  #block(): void {
+    this.common.reject("blocked");
+    this.destroy();
+  }
+
   /** A defect here or behind the platform's door ends this connection and no other. */
   #fail(error: unknown): void {
-    this.common.log.error("packet not handled", { deviceId: this.#session?.device.deviceId, error });
+    this.common.log.error("packet not handled", { deviceId: this.#talk?.about, error });
     this.end(reason.leaving);
   }
 
@@ -115,50 +148,13 @@ export class Connection implements Wire, Waiter, Downlinks {
   }
 
   get #congested(): boolean {
-    const pending = (this.#up?.line.inFlight ?? 0) + this.#calls;
+    const pending = (this.#talk?.inFlight ?? 0) + this.#calls;
     return pending >= this.common.limits.inFlight || (this.#state === "open" && this.common.budget.full);
   }
 
   #handle(bytes: Buffer): void {
     this.#since = this.common.world.elapsed();
-    const type = frame.first >> 4;
-    if (type === packetType.publish) {
-      head.v5 = this.#version === 5;
-      if (readPublish(bytes, frame, head)) this.#up!.publish(bytes, frame, head);
-      else this.end(reason.malformed);
-    } else if (type === packetType.puback || type === packetType.pubrel) {
-      const flags = type === packetType.puback ? 0 : 2;
-      if ((frame.first & 0xf) !== flags || frame.end - frame.body < 2) return this.end(reason.malformed);
-      const id = bytes.readUInt16BE(frame.body);
-      if (type === packetType.puback) this.#down!.confirm(id);
-      else this.#up!.release(id);
-    } else this.#handleRare(type, bytes);
-  }
-
-  #handleRare(type: number, bytes: Buffer): void {
-    switch (type) {
-      case packetType.pingreq:
-        if (frame.first !== 0xc0 || frame.end !== frame.body) return this.end(reason.malformed);
-        this.#session!.touch();
-        return this.send(pingresp);
-      case packetType.subscribe:
-      case packetType.unsubscribe: {
-        const packet = readPacket(this.#version, bytes.subarray(frame.start, frame.end));
-        if (packet === undefined || !((packet.messageId ?? 0) > 0)) return this.end(reason.malformed);
-        if (packet.cmd === "subscribe" && packet.subscriptions.length > 0) return this.#down!.subscribe(packet);
-        if (packet.cmd === "unsubscribe" && packet.unsubscriptions.length > 0) return this.#down!.unsubscribe(packet);
-        return this.end(reason.protocolError);
-      }
-      case packetType.disconnect:
-        return this.#finish();
-      case packetType.pubrec:
-      case packetType.pubcomp:
-      case packetType.auth:
-        // Nothing of ours asks for them (device-api 2.1).
-        return;
-      default:
-        return this.end(type === packetType.connect ? reason.protocolError : reason.malformed);
-    }
+    handlePacket(bytes, frame, { wire: this, talk: this.#talk! });
   }
 
   /** The first packet has to be a CONNECT; anything else gets no answer. */
@@ -172,11 +168,13 @@ export class Connection implements Wire, Waiter, Downlinks {
       return this.#finish();
     }
     this.#version = level;
+    if (wantsProvisioning(packet)) return this.#openFor(new ProvisionTalk(this), packet);
     this.#state = "opening";
     this.#opening = new AbortController();
-    const peer = `${this.#socket.remoteAddress ?? "?"}:${this.#socket.remotePort ?? 0}`;
-    const arrival = { packet, certificate, peer, now: this.common.world.now() };
-    admit(arrival, { sessions: this.common.sessions, down: this, signal: this.#opening.signal })
+    const peer = `${this.#address}:${this.#socket.remotePort ?? 0}`;
+    const { world, skipValidity, sessions, onboarding } = this.common;
+    const arrival = { packet, certificate, peer, address: this.#address, now: world.now(), skipValidity };
+    admit(arrival, { sessions, onboarding, down: this, signal: this.#opening.signal })
       .then((outcome) => {
         this.#opening = undefined;
         if ("why" in outcome) this.#refuse(outcome, packet, peer);
@@ -194,24 +192,29 @@ export class Connection implements Wire, Waiter, Downlinks {
     this.end(refusal.disconnect);
   }
 
-  #open(session: Session, { clean, keepalive, properties }: IConnectPacket): void {
+  #open(session: Session, packet: IConnectPacket): void {
     if (this.#state !== "opening") return this.common.dispose(session);
-    const { inFlight, maxPacket, topicAliases } = this.common.limits;
-    // "Session present" mirrors the flag, although no session is kept (device-api 1.7).
-    const welcome = { receiveMaximum: inFlight, maximumPacketSize: maxPacket + 5, topicAliasMaximum: topicAliases };
-    this.send(connack(this.#version, reason.success, !clean, welcome));
     this.#session = session;
-    this.#down = new Downstream(this, session, {
-      receiveMaximum: properties?.receiveMaximum || 0xffff,
-      maximumPacketSize: properties?.maximumPacketSize || Number.POSITIVE_INFINITY,
+    const { receiveMaximum, maximumPacketSize } = packet.properties ?? {};
+    this.#device = new DeviceTalk(this, session, {
+      receiveMaximum: receiveMaximum || 0xffff,
+      maximumPacketSize: maximumPacketSize || Number.POSITIVE_INFINITY,
     });
-    this.#up = new Upstream(this, session, this.#down);
-    this.#keepAliveMs = (keepalive ?? 0) * 1000;
-    this.#since = this.common.world.elapsed();
-    this.#state = "open";
+    this.#openFor(this.#device, packet);
     session.closed.addEventListener("abort", this, { once: true });
     if (session.closed.aborted) this.handleEvent();
     this.readOn();
+  }
+
+  #openFor(talk: Talk, { clean, keepalive }: IConnectPacket): void {
+    const { inFlight, maxPacket, topicAliases } = this.common.limits;
+    // "Session present" mirrors the flag, although no session is kept (device-api 1.7).
+    const welcome = { receiveMaximum: inFlight, maximumPacketSize: maxPacket + 5, topicAliasMaximum: topicAliases };
+    this.#talk = talk;
+    this.#keepAliveMs = (keepalive ?? 0) * 1000;
+    this.#since = this.common.world.elapsed();
+    this.#state = "open";
+    this.send(connack(this.#version, reason.success, !clean, welcome));
   }
 
   /** Packets may come right behind the CONNECT; they wait here, so many and no more (device-api 2.1). */
@@ -235,31 +238,27 @@ export class Connection implements Wire, Waiter, Downlinks {
   }
 
   deliverAttributes(json: string, call: CallOptions): Promise<void> {
-    return this.#down?.deliverAttributes(json, call) ?? Promise.reject(notOpen());
+    return this.#device?.deliverAttributes(json, call) ?? Promise.reject(notOpen());
   }
 
   deliverRpc(request: RpcRequest, call: CallOptions): Promise<void> {
-    return this.#down?.deliverRpc(request, call) ?? Promise.reject(notOpen());
+    return this.#device?.deliverRpc(request, call) ?? Promise.reject(notOpen());
   }
 
-  send(bytes: Buffer): void {
-    if (this.#gone) return;
-    if (this.#out === undefined) {
-      this.#out = [bytes];
-      this.common.flushSoon(this);
-    } else this.#out.push(bytes);
-    this.#outBytes += bytes.length;
-    // Judged with every message: of thousands pushed in one go none has reached the socket yet.
-    if (this.#socket.writableLength + this.#outBytes > this.common.limits.unsent) this.common.dropSlow(this);
+  send(bytes: Buffer, patient = false): void {
+    if (!this.#gone) this.#outbox.send(this, bytes, patient);
+  }
+
+  drained(signal: AbortSignal): Promise<void> {
+    return this.#outbox.drained(signal);
+  }
+
+  drain(): void {
+    this.#outbox.drain();
   }
 
   flush(): void {
-    const out = this.#out;
-    if (out === undefined) return;
-    this.#out = undefined;
-    this.common.counts.outbound += this.#outBytes;
-    this.#outBytes = 0;
-    if (!this.#socket.destroyed) this.#socket.write(out.length === 1 ? out[0]! : Buffer.concat(out));
+    this.#outbox.flush();
   }
 
   track(call: Promise<unknown>, failed: string): void {
@@ -269,7 +268,7 @@ export class Connection implements Wire, Waiter, Downlinks {
       this.readOn();
     };
     call.then(done, (error: unknown) => {
-      if (this.#state === "open") this.common.log.debug(failed, { deviceId: this.#session!.device.deviceId, error });
+      if (this.#state === "open") this.common.log.debug(failed, { deviceId: this.#talk!.about, error });
       done();
     });
   }
@@ -313,22 +312,23 @@ export class Connection implements Wire, Waiter, Downlinks {
   tick(now: number): void {
     const silent = now - this.#since;
     const { connectMs } = this.common.limits;
-    if (this.#state === "fresh" && silent > connectMs) {
+    if ((this.#state === "fresh" || this.#state === "proxied") && silent > connectMs) {
       this.common.reject("timeout");
       this.#socket.destroy();
     } else if (this.#state === "opening" && silent > connectMs) {
       this.#opening!.abort(new Fault("unavailable", "mqtt.closed", `no session within ${connectMs} ms`));
       if (silent > 2 * connectMs) this.#socket.destroy();
     } else if (this.#state === "open") {
-      this.#down!.tick(now);
+      this.#talk!.tick(now);
       if (this.#keepAliveMs > 0 && silent > this.#keepAliveMs * 1.5 && !this.#paused) this.end(reason.keepAlive);
     } else if (this.#state === "ending" && silent > closeMs) this.#socket.destroy();
   }
 
-  end(reasonCode: number): void {
+  end(reasonCode: number | undefined): void {
     if (this.#gone) return;
     // Messages that fail because their session was replaced are not the reason.
-    if (this.#version === 5) this.send(disconnect(this.#replaced ? reason.takenOver : reasonCode));
+    const told = this.#replaced ? reason.takenOver : reasonCode;
+    if (this.#version === 5 && told !== undefined) this.send(disconnect(told));
     this.#finish();
   }
 
@@ -362,12 +362,12 @@ export class Connection implements Wire, Waiter, Downlinks {
     }
     this.common.budget.leave(this);
     this.#opening?.abort(notOpen());
-    this.#up?.line.close();
-    this.#down?.close();
-    if (session === undefined) return;
+    session?.closed.removeEventListener("abort", this);
     this.#session = undefined;
-    session.closed.removeEventListener("abort", this);
-    this.common.dispose(session);
+    const talk = this.#talk;
+    this.#talk = undefined;
+    talk?.close();
+    this.drain();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Log, Session, Sessions, World } from "@heddle/plugin-sdk";
+import type { Log, Onboarding, OtaPackages, Session, Sessions, World } from "@heddle/plugin-sdk";
 import { Budget } from "./budget.ts";
 import type { Connection } from "./connection.ts";
 import { type MqttLimits, sweepMs } from "./limits.ts";
@@ -15,8 +15,14 @@ export interface ConnectionsOptions {
   readonly world: World;
   readonly log: Log;
   readonly sessions: Sessions;
+  readonly onboarding: Onboarding;
+  readonly packages: OtaPackages;
   readonly limits: MqttLimits;
   readonly meter: MqttMeter;
+  /** A load balancer says before each connection whom it speaks for. */
+  readonly proxied: boolean;
+  /** Dates of client certificates are not looked at. */
+  readonly skipValidity: boolean;
 }
 
 /** All connections of this transport: one sweep for their deadlines, one flush for what they have to write. */
@@ -24,18 +30,27 @@ export class Connections implements Common {
   readonly world: World;
   readonly log: Log;
   readonly sessions: Sessions;
+  readonly onboarding: Onboarding;
+  readonly packages: OtaPackages;
   readonly limits: MqttLimits;
   readonly budget: Budget;
+  readonly proxied: boolean;
+  readonly skipValidity: boolean;
   readonly counts: Counts = { received: 0, sent: 0, acknowledged: 0, refused: 0, inbound: 0, outbound: 0, paused: 0 };
   readonly #meter: MqttMeter;
   readonly #open = new Set<Connection>();
   #unflushed: Connection[] = [];
   #sweep: Disposable | undefined;
 
-  constructor({ world, log, sessions, limits, meter }: ConnectionsOptions) {
+  constructor(options: ConnectionsOptions) {
+    const { world, log, sessions, onboarding, packages, limits, meter, proxied, skipValidity } = options;
+    this.proxied = proxied;
+    this.skipValidity = skipValidity;
     this.world = world;
     this.log = log;
     this.sessions = sessions;
+    this.onboarding = onboarding;
+    this.packages = packages;
     this.limits = limits;
     this.#meter = meter;
     this.budget = new Budget({ messages: limits.totalInFlight, bytes: limits.totalBytes });

@@ -32,8 +32,10 @@ describe.each(levels)("downlinks, level %i", (level) => {
         ["constructor", 1],
         ["__proto__", 1],
         ["v1/gateway/rpc", 1],
+        ["v2/fw/response/+/chunk/+", 1],
+        ["v2/a/p", 0],
       ),
-    ).toEqual([1, refused, refused, 0, refused, refused, refused, refused, refused]);
+    ).toEqual([1, refused, refused, 0, refused, refused, refused, refused, 1, 1, 0]);
     expect(
       await subscribed(peer, ["v2/a", 1], ["v2/a/j", 1], ["v2/r/req/j/+", 1], ["v2/r/res/+", 1], ["v2/a/res/j/+", 0]),
     ).toEqual([1, 1, 1, 1, 0]);

@@ -1,11 +1,12 @@
+import { codecsOf, fixedCodec, jsonCodec, type PayloadCodec } from "@heddle/payload-codec";
 import type { CallOptions, RpcRequest, Session } from "@heddle/plugin-sdk";
 import type { ISubscribePacket, IUnsubscribePacket } from "mqtt-packet";
 import { suback, unsuback } from "./codec.ts";
-import { Outgoing } from "./outgoing.ts";
+import { type Message, Outgoing } from "./outgoing.ts";
 import { profileTopics } from "./profile-topics.ts";
 import { reason } from "./reasons.ts";
 import { Subscriptions } from "./subscriptions.ts";
-import { type Down, downTopics, type Family, v1 } from "./topics.ts";
+import { type Down, downTopics, type Family, type Single, singleTopics, v1 } from "./topics.ts";
 import type { Wire } from "./wire.ts";
 
 /** Filters beyond the known ones that a device may hold. */
@@ -22,6 +23,8 @@ export class Downstream {
   readonly #session: Session;
   readonly #outgoing: Outgoing;
   readonly #subscriptions = new Subscriptions();
+  /** What is being written is large because the device asked for it. */
+  #patient = false;
   /** Filters of the profile's own pattern (device-api 2.12). */
   #custom: Set<string> | undefined;
   /** The family used last, by what is published (device-api 2.2). */
@@ -33,7 +36,7 @@ export class Downstream {
     const limits = { version: wire.version, ackMs: wire.common.limits.ackMs, ...window };
     this.#outgoing = new Outgoing(limits, (bytes) => {
       wire.common.counts.sent++;
-      wire.send(bytes);
+      wire.send(bytes, this.#patient);
     });
   }
 
@@ -43,23 +46,53 @@ export class Downstream {
   }
 
   /** An answer is written whether or not its topic is subscribed (device-api 2.3). */
-  answer(down: Down, requestId: number, payload: string): void {
+  answer(down: Down, requestId: number, write: (by: PayloadCodec) => Uint8Array): void {
+    this.#post(() => this.#message(down, String(requestId), write));
+  }
+
+  /** On one of the topics that have one form. `patient`: a device that reads it slowly is not too slow. */
+  publish(
+    single: Single,
+    payload: Uint8Array,
+    how: { readonly topic?: string; readonly patient?: boolean } = {},
+  ): void {
+    this.#patient = how.patient ?? false;
+    this.#post(() => this.#singleMessage(single, payload, how.topic));
+    this.#patient = false;
+  }
+
+  /** The same, followed until it is written or, with `confirm`, acknowledged. */
+  deliver(
+    single: Single,
+    payload: Uint8Array,
+    { signal, confirm }: CallOptions & { readonly confirm: boolean },
+  ): Promise<void> {
+    const wanted = { confirm, now: this.#wire.common.world.elapsed(), signal };
+    return this.#outgoing.send(this.#singleMessage(single, payload), wanted);
+  }
+
+  #post(make: () => Message): void {
     try {
-      this.#outgoing.post(this.#message(down, String(requestId), payload), this.#wire.common.world.elapsed());
+      this.#outgoing.post(make(), this.#wire.common.world.elapsed());
     } catch (error) {
       this.#wire.common.log.debug("answer not sent", { deviceId: this.#session.device.deviceId, error });
     }
   }
 
-  deliverAttributes(json: string, { signal }: CallOptions): Promise<void> {
+  async deliverAttributes(json: string, { signal }: CallOptions): Promise<void> {
     const wanted = { confirm: false, now: this.#wire.common.world.elapsed(), signal };
-    return this.#outgoing.send(this.#message("attributes", "", json), wanted);
+    await this.#outgoing.send(
+      this.#message("attributes", "", (by) => by.attributesUpdate(json)),
+      wanted,
+    );
   }
 
-  deliverRpc({ requestId, method, params }: RpcRequest, { signal }: CallOptions): Promise<void> {
-    const payload = `{"method":${JSON.stringify(method)},"params":${params}}`;
+  async deliverRpc(request: RpcRequest, { signal }: CallOptions): Promise<void> {
     const wanted = { confirm: true, now: this.#wire.common.world.elapsed(), signal };
-    return this.#outgoing.send(this.#message("rpcRequest", String(requestId), payload), wanted);
+    await this.#outgoing.send(
+      this.#message("rpcRequest", String(request.requestId), (by) => by.rpcRequest(request)),
+      wanted,
+    );
   }
 
   /** PUBACK. */
@@ -73,9 +106,9 @@ export class Downstream {
     for (const { topic, qos } of subscriptions) {
       const granted = qos === 0 ? 0 : 1;
       const known = this.#subscriptions.add(topic, granted);
-      if (known !== undefined) this.remember(known.down, this.#familyOf(known.down, known.family));
-      const down = known?.down ?? this.#addCustom(topic);
-      codes.push(down === undefined ? this.#refusedFilter : granted);
+      if (known?.down !== undefined) this.remember(known.down, this.#familyOf(known.down, known.family));
+      const down = known === undefined ? this.#addCustom(topic) : known.down;
+      codes.push(known === undefined && down === undefined ? this.#refusedFilter : granted);
       const registered = down === undefined ? undefined : registration[down];
       if (registered !== undefined) begun.add(registered);
     }
@@ -86,11 +119,11 @@ export class Downstream {
   unsubscribe({ messageId, unsubscriptions }: IUnsubscribePacket): void {
     const ended = new Set<"attributes" | "rpc">();
     const codes = unsubscriptions.map((filter) => {
-      const down =
-        this.#subscriptions.remove(filter)?.down ?? (this.#custom?.delete(filter) ? "attributes" : undefined);
+      const known = this.#subscriptions.remove(filter);
+      const down = known === undefined && this.#custom?.delete(filter) === true ? "attributes" : known?.down;
       const registered = down === undefined ? undefined : registration[down];
       if (registered !== undefined) ended.add(registered);
-      return down === undefined ? reason.noSubscription : reason.success;
+      return known === undefined && down === undefined ? reason.noSubscription : reason.success;
     });
     this.#wire.send(unsuback(this.#wire.version, messageId!, codes));
     this.#register(ended, false);
@@ -129,9 +162,21 @@ export class Downstream {
     if (what.size === 0) this.#session.touch();
   }
 
-  #message(down: Down, id: string, payload: string) {
+  #message(down: Down, id: string, write: (by: PayloadCodec) => Uint8Array): Message {
     const family = this.#families[down];
-    return { topic: downTopics[down][family] + id, payload, qos: this.#subscriptions.qosOf(down, family) };
+    const qos = this.#subscriptions.qosOf(down, family);
+    return { topic: downTopics[down][family] + id, payload: write(this.#codec(family)), qos };
+  }
+
+  #singleMessage(single: Single, payload: Uint8Array, topic: string = singleTopics[single]): Message {
+    return { topic, payload, qos: this.#subscriptions.qosOfSingle(single) };
+  }
+
+  #codec(family: Family): PayloadCodec {
+    if (family === 2) return jsonCodec;
+    if (family === 3) return fixedCodec;
+    const { profile, longTopicsDown } = codecsOf(this.#session.device);
+    return family === v1 ? longTopicsDown : profile;
   }
 }
 

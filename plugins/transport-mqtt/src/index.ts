@@ -4,6 +4,8 @@ import {
   definePlugin,
   LaunchOptions,
   Log,
+  Onboarding,
+  OtaPackages,
   Port,
   ReadyNotes,
   Sessions,
@@ -52,11 +54,32 @@ export default definePlugin({
       connectTimeout: Duration({ default: "10s", description: "From the accept to the open session." }),
       ackTimeout: Duration({ default: "10s", description: "For a device to acknowledge a call." }),
       topicAliases: Type.Integer({ default: 10, minimum: 0, maximum: 65_535, description: "Per connection, MQTT 5." }),
+      children: Type.Integer({
+        default: 10_000,
+        minimum: 1,
+        description: "Devices behind one gateway that are connected at once.",
+      }),
+      proxyProtocol: Type.Boolean({
+        default: false,
+        description: "Every connection begins with the header of a load balancer (PROXY protocol 1 or 2).",
+      }),
+      skipCertificateValidity: Type.Boolean({
+        default: false,
+        description: "Client certificates that have expired, or are not valid yet, are taken too.",
+      }),
       connections: Type.Integer({ default: 200_000, minimum: 1, description: "Per listener; more are refused." }),
     },
     { additionalProperties: false },
   ),
-  requires: { world: World, log: Log, sessions: Sessions, notes: ReadyNotes, launch: LaunchOptions },
+  requires: {
+    world: World,
+    log: Log,
+    sessions: Sessions,
+    onboarding: Onboarding,
+    packages: OtaPackages,
+    notes: ReadyNotes,
+    launch: LaunchOptions,
+  },
   metrics: {
     connections: { kind: "gauge", unit: "connections", help: "Open sockets." },
     paused: { kind: "gauge", unit: "connections", help: "Not read, because too much of what they sent waits." },
@@ -71,11 +94,15 @@ export default definePlugin({
   faults,
   register() {},
   async start({ container, config, deps, metrics, signal }) {
-    const { host, port, tls, connectTimeout, ackTimeout, ...limits } = config;
+    const { host, port, tls, connectTimeout, ackTimeout, proxyProtocol, skipCertificateValidity, ...limits } = config;
     const transport = new MqttTransport({
       world: deps.world,
       log: deps.log,
       sessions: deps.sessions,
+      onboarding: deps.onboarding,
+      packages: deps.packages,
+      proxied: proxyProtocol,
+      skipValidity: skipCertificateValidity,
       notes: deps.notes,
       host: host ?? (deps.launch.demo ? "127.0.0.1" : "0.0.0.0"),
       port,

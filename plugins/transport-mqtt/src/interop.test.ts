@@ -5,8 +5,16 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { LaunchOptions, type ReadyNote, ReadyNotes, Sessions } from "@heddle/plugin-sdk";
-import { configOf, describeNeeding, describePlugin, realWorld, silentLog } from "@heddle/plugin-sdk/testing";
+import { LaunchOptions, Onboarding, OtaPackages, type ReadyNote, ReadyNotes, Sessions } from "@heddle/plugin-sdk";
+import {
+  configOf,
+  describeNeeding,
+  describePlugin,
+  FakeOnboarding,
+  FakePackages,
+  realWorld,
+  silentLog,
+} from "@heddle/plugin-sdk/testing";
 import mqtt from "mqtt";
 import { describe, expect, it } from "vitest";
 import { FakeSessions } from "../testing/fake-sessions.ts";
@@ -29,6 +37,8 @@ describePlugin(card, {
   config: { host: "127.0.0.1", port: 0 },
   deps: new Map<string, unknown>([
     [Sessions.id, new FakeSessions()],
+    [Onboarding.id, new FakeOnboarding()],
+    [OtaPackages.id, new FakePackages()],
     [ReadyNotes.id, { add() {} }],
     [LaunchOptions.id, { demo: true }],
   ]),

@@ -14,6 +14,8 @@ export interface MqttLimits {
   /** For the PUBACK of what is sent to a device. */
   readonly ackMs: number;
   readonly topicAliases: number;
+  /** Devices behind one gateway that are connected at once. */
+  readonly children: number;
   readonly connections: number;
 }
 

@@ -21,6 +21,9 @@ type OwnedSocket = Socket & { [owner]?: Connection };
 function onData(this: OwnedSocket, chunk: Buffer): void {
   this[owner]!.receive(chunk);
 }
+function onDrain(this: OwnedSocket): void {
+  this[owner]!.drain();
+}
 function onClose(this: OwnedSocket): void {
   const connection = this[owner]!;
   connection.common.remove(connection);
@@ -123,10 +126,16 @@ export class MqttTransport implements AsyncDisposable {
   }
 
   #accept(socket: OwnedSocket): void {
+    const { proxied, sessions } = this.#options;
+    if (!proxied && sessions.isBlocked(socket.remoteAddress ?? "")) {
+      this.#connections.reject("blocked");
+      socket.destroy();
+      return;
+    }
     const connection = new Connection(socket, this.#connections);
     socket[owner] = connection;
     this.#connections.add(connection);
-    socket.on("error", onError).on("close", onClose).on("data", onData);
+    socket.on("error", onError).on("close", onClose).on("data", onData).on("drain", onDrain);
   }
 }
 

@@ -17,7 +17,7 @@ const mostWaiting = 100;
 
 export interface Message {
   readonly topic: string;
-  readonly payload: string;
+  readonly payload: Uint8Array;
   readonly qos: 0 | 1;
 }
 
@@ -75,17 +75,18 @@ export class Outgoing {
     this.#enqueue(this.#deliveryOf(message, { confirm: false, now, signal: undefined }));
   }
 
-  /** PUBACK. True when something waited for it. */
+  /** PUBACK. True when somebody waited for it. */
   confirm(packetId: number): boolean {
     const delivery = this.#unacknowledged?.get(packetId);
     if (delivery === undefined) return false;
     this.#unacknowledged!.delete(packetId);
+    const waited = delivery.confirmed;
     delivery.settle?.();
     while (this.#waiting !== undefined && this.#waiting.length > 0 && this.#open) {
       const next = this.#waiting.shift()!;
       if (next.bytes !== undefined) this.#transmit(next);
     }
-    return true;
+    return waited;
   }
 
   /** Gives up what the device has not acknowledged in time. */
@@ -120,7 +121,7 @@ export class Outgoing {
         `a publish of ${bytes.length} bytes on ${message.topic}: the device accepts ${maximumPacketSize}`,
       );
     }
-    const behind = Buffer.byteLength(message.payload) + (version === 5 ? 1 : 0);
+    const behind = message.payload.length + (version === 5 ? 1 : 0);
     const idAt = message.qos === 0 ? 0 : bytes.length - behind - 2;
     return { bytes, idAt, deadline: now + ackMs, signal, confirmed: confirm, settle: undefined };
   }

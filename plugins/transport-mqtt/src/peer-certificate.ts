@@ -20,6 +20,18 @@ export function isValidAt(certificate: X509Certificate, now: number): boolean {
   return Date.parse(certificate.validFrom) <= now && now <= Date.parse(certificate.validTo);
 }
 
+/** What the client presented, DER, leaf first. */
+export function chainOf(leaf: X509Certificate): Uint8Array[] {
+  const chain = [leaf.raw];
+  let issuer = leaf.issuerCertificate;
+  for (; issuer !== undefined && chain.length < longestChain; issuer = issuer.issuerCertificate) {
+    const { raw } = issuer;
+    if (chain.some((known) => known.equals(raw))) break;
+    chain.push(raw);
+  }
+  return chain;
+}
+
 /** Each certificate must be signed by the next one presented (device-api 1.4). */
 export function chainVerifies(leaf: X509Certificate): boolean {
   let certificate = leaf;

@@ -2,6 +2,7 @@
 export const reason = {
   success: 0x00,
   noSubscription: 0x11,
+  unspecified: 0x80,
   notAuthorised: 0x87,
   busy: 0x89,
   implementation: 0x83,

@@ -1,19 +1,26 @@
-import { type Down, downTopics, type Family } from "./topics.ts";
+import { type Down, downTopics, type Family, type Single, singleTopics } from "./topics.ts";
 
-const downs: readonly Down[] = ["attributes", "attributeResponse", "rpcRequest", "rpcResponse"];
+export type KnownFilter =
+  | { readonly down: Down; readonly family: Family }
+  | { readonly single: Single; readonly down?: undefined };
 
 /** Filters are compared as exact texts (device-api 2.3); the place in this table is the bit that a device has set. */
+const filters: KnownFilter[] = [];
 const bits = new Map<string, number>();
-for (const [row, down] of downs.entries()) {
-  for (const [family, topic] of downTopics[down].entries()) {
-    bits.set(down === "attributes" ? topic : `${topic}+`, row * 3 + family);
+for (const [down, topics] of Object.entries(downTopics) as [Down, readonly string[]][]) {
+  for (const [family, topic] of topics.entries()) {
+    bits.set(down === "attributes" ? topic : `${topic}+`, filters.length);
+    filters.push({ down, family: family as Family });
   }
 }
-
-export interface KnownFilter {
-  readonly down: Down;
-  readonly family: Family;
+const firstSingle = filters.length;
+for (const [single, topic] of Object.entries(singleTopics) as [Single, string][]) {
+  bits.set(topic, filters.length);
+  filters.push({ single });
 }
+const families = downTopics.attributes.length;
+const downs = Object.keys(downTopics) as Down[];
+const singles = Object.keys(singleTopics) as Single[];
 
 /** What a device has subscribed: two numbers, since most of a million devices have nothing else. */
 export class Subscriptions {
@@ -26,7 +33,7 @@ export class Subscriptions {
     if (bit === undefined) return undefined;
     this.#granted |= 1 << bit;
     this.#atQos1 = qos === 1 ? this.#atQos1 | (1 << bit) : this.#atQos1 & ~(1 << bit);
-    return filterAt(bit);
+    return filters[bit];
   }
 
   /** Undefined when the device had not subscribed it. */
@@ -34,16 +41,20 @@ export class Subscriptions {
     const bit = bits.get(filter);
     if (bit === undefined || (this.#granted & (1 << bit)) === 0) return undefined;
     this.#granted &= ~(1 << bit);
-    return filterAt(bit);
+    return filters[bit];
   }
 
   /** What was granted, and 1 where nothing was subscribed (device-api 2.1). */
   qosOf(down: Down, family: Family): 0 | 1 {
-    const bit = 1 << (downs.indexOf(down) * 3 + family);
+    return this.#qosAt(downs.indexOf(down) * families + family);
+  }
+
+  qosOfSingle(single: Single): 0 | 1 {
+    return this.#qosAt(firstSingle + singles.indexOf(single));
+  }
+
+  #qosAt(place: number): 0 | 1 {
+    const bit = 1 << place;
     return (this.#granted & bit) !== 0 && (this.#atQos1 & bit) === 0 ? 0 : 1;
   }
-}
-
-function filterAt(bit: number): KnownFilter {
-  return { down: downs[Math.trunc(bit / 3)]!, family: (bit % 3) as Family };
 }

@@ -204,9 +204,10 @@ describe.each(levels)("uplinks, level %i", (level) => {
 
   it.each([
     "foo/bar",
-    "v1/devices/me/claim",
-    "v2/t/p",
-    "v2/fw/request/1/chunk/0",
+    "v1/devices/me/claims",
+    "v2/t/x",
+    "v2/fw/request/1/chunk/abc",
+    "v2/fw/request/abc/chunk/0",
     "v1/devices/me/telemetry/",
     "constructor",
   ])("MQTT-TEL-17: the unknown topic %s is acknowledged and the device stays", async (topic) => {

@@ -60,7 +60,7 @@ export class FakeSessions implements Sessions {
     return undefined;
   }
 
-  isBlocked(): boolean {
+  isBlocked(_address: string): boolean {
     return false;
   }
 

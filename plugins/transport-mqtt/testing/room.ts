@@ -1,4 +1,5 @@
 import type { Sessions } from "@heddle/plugin-sdk";
+import { FakeOnboarding, FakePackages } from "@heddle/plugin-sdk/testing";
 import type { MqttLimits } from "../src/limits.ts";
 import { MqttTransport } from "../src/mqtt-transport.ts";
 import { type FakeDevice, FakeSessions } from "./fake-sessions.ts";
@@ -14,6 +15,7 @@ export const usualLimits: MqttLimits = {
   connectMs: 10_000,
   ackMs: 10_000,
   topicAliases: 10,
+  children: 100,
   connections: 10_000,
 };
 
@@ -23,6 +25,10 @@ export function transportOver(sessions: Sessions): MqttTransport {
     world,
     log: silentLog,
     sessions,
+    onboarding: new FakeOnboarding(),
+    packages: new FakePackages(),
+    proxied: false,
+    skipValidity: false,
     notes: { add() {} },
     host: "127.0.0.1",
     port: 0,
@@ -32,9 +38,17 @@ export function transportOver(sessions: Sessions): MqttTransport {
   });
 }
 
+interface RoomOptions {
+  readonly proxied?: boolean;
+  readonly skipValidity?: boolean;
+  readonly package?: Buffer<ArrayBuffer>;
+}
+
 /** A transport on a free port with a fake platform behind it; devices `T` (token `T`) and `U` are there. */
 export class Room implements AsyncDisposable {
   readonly platform = new FakeSessions();
+  readonly onboarding = new FakeOnboarding();
+  readonly packages: FakePackages;
   readonly transport: MqttTransport;
   readonly rejected: string[] = [];
   paused = 0;
@@ -42,13 +56,18 @@ export class Room implements AsyncDisposable {
   aheadMs = 0;
   readonly #peers: Peer[] = [];
 
-  constructor(limits: Partial<MqttLimits> = {}, tls?: { cert: string; key: string }) {
+  constructor(limits: Partial<MqttLimits> = {}, tls?: { cert: string; key: string }, how: RoomOptions = {}) {
+    this.packages = new FakePackages(how.package);
     this.device("T", { token: "T" });
     this.device("U", { token: "U" });
     this.transport = new MqttTransport({
       world: { ...world, now: () => Date.now() + this.aheadMs },
       log: silentLog,
       sessions: this.platform,
+      onboarding: this.onboarding,
+      packages: this.packages,
+      proxied: how.proxied ?? false,
+      skipValidity: how.skipValidity ?? false,
       notes: { add() {} },
       host: "127.0.0.1",
       port: 0,
@@ -63,8 +82,12 @@ export class Room implements AsyncDisposable {
     });
   }
 
-  static async open(limits: Partial<MqttLimits> = {}, tls?: { cert: string; key: string }): Promise<Room> {
-    const room = new Room(limits, tls);
+  static async open(
+    limits: Partial<MqttLimits> = {},
+    tls?: { cert: string; key: string },
+    how: RoomOptions = {},
+  ): Promise<Room> {
+    const room = new Room(limits, tls, how);
     await room.transport.start(new AbortController().signal);
     return room;
   }
