@@ -5,10 +5,13 @@ import {
   type ClientRpc,
   Fault,
   HttpListener,
+  Onboarding,
+  OtaPackages,
   Sessions,
 } from "@heddle/plugin-sdk";
 import { describePlugin, describeTransport, FakeSessions } from "@heddle/plugin-sdk/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeOnboarding, FakePackages } from "../testing/services.ts";
 import { OneMount, type Running, running } from "../testing/stand-in.ts";
 import card from "./index.ts";
 
@@ -18,6 +21,8 @@ describePlugin(card, {
   deps: new Map<string, unknown>([
     [HttpListener.id, new OneMount()],
     [Sessions.id, new FakeSessions()],
+    [Onboarding.id, new FakeOnboarding()],
+    [OtaPackages.id, new FakePackages()],
   ]),
 });
 
@@ -84,27 +89,27 @@ describe("device-api 9.8, posts and reads", () => {
 
   it("HTTP-01 hands telemetry over as it came and answers 200 without a body", async () => {
     const documents = ['{"a":1}', '[{"a":1},{"b":2}]', '{ts:1700000000000,"values":{"a":1}}'];
-    for (const document of documents) expect(await server.post("/T/telemetry", document)).toEqual(empty);
+    for (const document of documents) expect(await server.post("/T/telemetry", document)).toMatchObject(empty);
     expect(platform.taken.map(({ text }) => text)).toEqual(documents);
   });
 
   it("HTTP-02 answers 401 without a body to an unknown token", async () => {
-    expect(await server.post("/NOPE/telemetry", '{"a":1}')).toEqual({ ...empty, status: 401 });
-    expect(await server.get("/NOPE/attributes")).toEqual({ ...empty, status: 401 });
-    expect(await server.get("/NOPE/rpc?timeout=5000")).toEqual({ ...empty, status: 401 });
+    expect(await server.post("/NOPE/telemetry", '{"a":1}')).toMatchObject({ ...empty, status: 401 });
+    expect(await server.get("/NOPE/attributes")).toMatchObject({ ...empty, status: 401 });
+    expect(await server.get("/NOPE/rpc?timeout=5000")).toMatchObject({ ...empty, status: 401 });
   });
 
   it("HTTP-03 answers 500 with the reason as text to what is no document", async () => {
     const type = "text/plain;charset=UTF-8";
-    expect(await server.post("/T/telemetry", "{")).toEqual({ status: 500, body: "not a document", type });
+    expect(await server.post("/T/telemetry", "{")).toMatchObject({ status: 500, body: "not a document", type });
   });
 
   it("HTTP-04 takes an empty object", async () => {
-    expect(await server.post("/T/telemetry", "{}")).toEqual(empty);
+    expect(await server.post("/T/telemetry", "{}")).toMatchObject(empty);
   });
 
   it("HTTP-05 takes an empty list", async () => {
-    expect(await server.post("/T/telemetry", "[]")).toEqual(empty);
+    expect(await server.post("/T/telemetry", "[]")).toMatchObject(empty);
   });
 
   it("HTTP-06 answers 400 to a post without a body, before it looks at the token", async () => {
@@ -122,12 +127,12 @@ describe("device-api 9.8, posts and reads", () => {
 
   it("HTTP-07 does not look at the content type", async () => {
     for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/json", "odd"])
-      expect(await server.post("/T/telemetry", '{"a":1}', { "content-type": type })).toEqual(empty);
-    expect(await server.post("/T/telemetry", '{"a":1}')).toEqual(empty);
+      expect(await server.post("/T/telemetry", '{"a":1}', { "content-type": type })).toMatchObject(empty);
+    expect(await server.post("/T/telemetry", '{"a":1}')).toMatchObject(empty);
   });
 
   it("HTTP-08 hands attributes over; a document of the wrong shape is 500", async () => {
-    expect(await server.post("/T/attributes", '{"serial":"A1"}')).toEqual(empty);
+    expect(await server.post("/T/attributes", '{"serial":"A1"}')).toMatchObject(empty);
     expect(platform.taken).toEqual([{ kind: "attributes", text: '{"serial":"A1"}' }]);
     expect((await server.post("/T/attributes", "no")).status).toBe(500);
   });
@@ -157,7 +162,7 @@ describe("device-api 9.8, posts and reads", () => {
   it("HTTP-18 answers 400 to an answer whose id is no integer", async () => {
     for (const id of ["abc", "1.5", "12345678901", "%00"])
       expect((await server.post(`/T/rpc/${id}`, "{}")).status).toBe(400);
-    expect(await server.post("/T/rpc/-7", "plain text")).toEqual(empty);
+    expect(await server.post("/T/rpc/-7", "plain text")).toMatchObject(empty);
     expect(platform.replies).toEqual([-7]);
   });
 
@@ -177,21 +182,21 @@ describe("device-api 9.8, posts and reads", () => {
   it("HTTP-20 answers 500 without a body to a bad call", async () => {
     const bad = () => Promise.reject(new Fault("invalid", "device.payload", "params are missing"));
     platform.answer = () => ({ accepted: bad(), reply: bad() });
-    expect(await server.post("/T/rpc", '{"method":"m"}')).toEqual({ ...empty, status: 500 });
+    expect(await server.post("/T/rpc", '{"method":"m"}')).toMatchObject({ ...empty, status: 500 });
   });
 
   it("HTTP-29 refuses a body over 64 KiB to a call with 413, before the token, announced or not", async () => {
     const over = "x".repeat(65_537);
     const body = '"Payload size exceeds the limit of 65536 bytes"';
     const wanted = { status: 413, body, type: "application/json" };
-    expect(await server.post("/NOPE/rpc", over)).toEqual(wanted);
-    expect(await server.post("/T/rpc", over, { "transfer-encoding": "chunked" })).toEqual(wanted);
+    expect(await server.post("/NOPE/rpc", over)).toMatchObject(wanted);
+    expect(await server.post("/T/rpc", over, { "transfer-encoding": "chunked" })).toMatchObject(wanted);
     expect((await server.post("/T/rpc/1", "x".repeat(65_536))).status).toBe(200);
   });
 
   it("HTTP-30 serves a device whose profile is of another transport", async () => {
     expect((await platform.authenticate({ kind: "token", token: "T" }))?.transportType).toBe("COAP");
-    expect(await server.post("/T/telemetry", '{"a":1}')).toEqual(empty);
+    expect(await server.post("/T/telemetry", '{"a":1}')).toMatchObject(empty);
   });
 
   it("HTTP-32 opens no session for a post", async () => {
@@ -202,24 +207,24 @@ describe("device-api 9.8, posts and reads", () => {
   it("answers 404 to an unknown path and 405 to a wrong method, as documents", async () => {
     const of = ({ status, body }: { status: number; body: string }) => [status, JSON.parse(body).errorCode];
     for (const path of ["/T/nothing", "/T", "/T/rpc/1/2", "/T/constructor", ""])
-      expect(of(await server.post(path, "{}"))).toEqual([404, 32]);
-    expect(of(await server.get("/T/telemetry"))).toEqual([405, 31]);
-    expect(of(await server.post("/T/attributes/updates", "{}"))).toEqual([405, 31]);
+      expect(of(await server.post(path, "{}"))).toMatchObject([404, 32]);
+    expect(of(await server.get("/T/telemetry"))).toMatchObject([405, 31]);
+    expect(of(await server.post("/T/attributes/updates", "{}"))).toMatchObject([405, 31]);
   });
 
   it("decodes the token, and takes one that is no encoding as it stands", async () => {
     platform.tokens.add("a b").add("100%");
-    expect(await server.post("/a%20b/telemetry", "{}")).toEqual(empty);
-    expect(await server.post("/100%/telemetry", "{}")).toEqual(empty);
+    expect(await server.post("/a%20b/telemetry", "{}")).toMatchObject(empty);
+    expect(await server.post("/100%/telemetry", "{}")).toMatchObject(empty);
   });
 
   it("answers 500 over a rate limit, 503 when the platform is unavailable, never with a reason", async () => {
     platform.fails = new Fault("exhausted", "device.rate-limit", "too many");
-    expect(await server.post("/T/telemetry", "{}")).toEqual({ ...empty, status: 500 });
+    expect(await server.post("/T/telemetry", "{}")).toMatchObject({ ...empty, status: 500 });
     platform.fails = new Fault("unavailable", "lane.unavailable", "secret place is down");
-    expect(await server.post("/T/telemetry", "{}")).toEqual({ ...empty, status: 503 });
+    expect(await server.post("/T/telemetry", "{}")).toMatchObject({ ...empty, status: 503 });
     platform.fails = new Fault("internal", "internal", "secret");
-    expect(await server.post("/T/telemetry", "{}")).toEqual({ ...empty, status: 500 });
+    expect(await server.post("/T/telemetry", "{}")).toMatchObject({ ...empty, status: 500 });
     expect(server.statuses).toEqual([500, 503, 500]);
   });
 });

@@ -6,14 +6,17 @@ import {
   Fault,
   type HttpListener,
   type Log,
+  type Onboarding,
+  type OtaPackages,
+  type OtaPackageType,
   type Sessions,
   type Uplinks,
   type World,
 } from "@heddle/plugin-sdk";
 import { BodyBudget, readBody } from "./body.ts";
+import { type Exchange, exchangeOf, keysOf } from "./exchange.ts";
 import { LongPoll } from "./long-poll.ts";
-
-const base = "/api/v1/";
+import { chunkOf, rangeOf, sendPackage } from "./package-download.ts";
 
 interface Config {
   readonly maxBody: number;
@@ -21,6 +24,7 @@ interface Config {
   readonly pendingBytes: number;
   readonly poll: number;
   readonly longestPoll: number;
+  readonly accurateStatus: boolean;
 }
 
 interface Deps {
@@ -28,15 +32,8 @@ interface Deps {
   readonly log: Log;
   readonly http: HttpListener;
   readonly sessions: Sessions;
-}
-
-interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly token: string;
-  /** Segments behind the token. */
-  readonly path: readonly string[];
-  readonly query: URLSearchParams;
+  readonly onboarding: Onboarding;
+  readonly packages: OtaPackages;
 }
 
 /** `/api/v1/{token}/…` (device-api 3), on the bare server: no framework stands between a device and its acknowledgement. */
@@ -74,6 +71,9 @@ export class DeviceHttp {
   #handle(request: IncomingMessage, response: ServerResponse): void {
     const exchange = exchangeOf(request, response);
     if (exchange === undefined) return this.#error(response, 404, "Not found");
+    // Refused unheard, as on other transports (device-api 0.1).
+    if (this.#deps.sessions.isBlocked(exchange.address)) return void request.socket.destroy();
+    if (exchange.path.length === 0) return this.#provision(exchange);
     const known = routes[exchange.path.join("/").replace(/^rpc\/[^/]+$/, "rpc/*")];
     const run = known?.[request.method ?? ""];
     if (known === undefined) return this.#error(response, 404, "Not found");
@@ -85,10 +85,11 @@ export class DeviceHttp {
 
   #withBody(exchange: Exchange, run: Run): void {
     const { request, response, path } = exchange;
+    const mayBeEmpty = path[0] === "claim";
     const maxBytes = path[0] === "rpc" ? this.#config.maxRpcBody : this.#config.maxBody;
     readBody(request, { maxBytes, budget: this.#budget }, (error, body, held) => {
       if (error !== undefined) return this.#refuseBody(response, error);
-      if (body.length === 0) {
+      if (body.length === 0 && !mayBeEmpty) {
         this.#budget.give(held);
         // Missed before the token is looked at (device-api 3.1).
         return this.#error(response, 400, "Required request body is missing");
@@ -99,16 +100,19 @@ export class DeviceHttp {
 
   /** `held` goes back to the budget when the request is done, whatever became of it. */
   async #withDevice(
-    { token, response, path }: Exchange,
+    { request, token, response, path, address }: Exchange,
     held: number,
     run: (device: DeviceIdentity) => Promise<void> | void,
   ): Promise<void> {
     try {
-      const device = await this.#deps.sessions.authenticate({ kind: "token", token }, this.#closed);
+      const device = await this.#deps.sessions.authenticate(
+        { kind: "token", token },
+        { signal: this.#closed.signal, from: { transport: "http", address } },
+      );
       if (device === undefined) return this.#answer(response, 401, "");
       await run(device);
     } catch (error) {
-      this.#failed(response, path, error);
+      this.#failed({ request, response, path }, error);
     } finally {
       this.#budget.give(held);
     }
@@ -154,6 +158,68 @@ export class DeviceHttp {
     this.#answer(response, 200, "");
   }
 
+  /** Accepted for processing, also where claiming is not allowed (device-api 3.6). */
+  async claim({ response }: Exchange, device: DeviceIdentity, body: Buffer): Promise<void> {
+    const uplinks = this.#of(device);
+    uplinks.spend();
+    await this.#deps.onboarding.openClaim(device, body, this.#closed);
+    uplinks.touch();
+    this.#answer(response, 200, "");
+  }
+
+  firmware(exchange: Exchange, device: DeviceIdentity): Promise<void> {
+    return this.#download(exchange, device, "FIRMWARE");
+  }
+
+  software(exchange: Exchange, device: DeviceIdentity): Promise<void> {
+    return this.#download(exchange, device, "SOFTWARE");
+  }
+
+  async #download({ request, response, query }: Exchange, device: DeviceIdentity, type: OtaPackageType): Promise<void> {
+    for (const name of ["title", "version"]) {
+      if (query.get(name) === null) return this.#error(response, 400, `Required parameter '${name}' is not present.`);
+    }
+    const [size, chunk] = [query.get("size") ?? "0", query.get("chunk") ?? "0"];
+    if (!isCount(size) || !isCount(chunk)) return this.#error(response, 400, "size and chunk are whole numbers");
+    this.#of(device).spend();
+    const { packages } = this.#deps;
+    const found = await packages.assigned(device.deviceId, type, this.#closed);
+    if (found === undefined || found.url !== null || !found.hasData) return this.#answer(response, 404, "");
+    if (found.title !== query.get("title") || found.version !== query.get("version")) {
+      return this.#answer(response, 400, "");
+    }
+    const total = found.dataSize ?? 0;
+    const range = Number(size) > 0 ? undefined : rangeOf(request.headers.range, total);
+    const slice = range ?? chunkOf(total, { size: Number(size), chunk: Number(chunk) });
+    this.#counted(await sendPackage(response, { packages, found, slice, ranged: range !== undefined }, this.#closed));
+  }
+
+  /** The one request without a token (device-api 6.1). */
+  #provision({ request, response, token }: Exchange): void {
+    if (token !== "provision") return this.#error(response, 404, "Not found");
+    if (request.method !== "POST") {
+      return this.#error(response, 405, `Request method '${request.method}' is not supported`);
+    }
+    readBody(request, { maxBytes: this.#config.maxRpcBody, budget: this.#budget }, async (error, body, held) => {
+      if (error !== undefined) return this.#refuseBody(response, error);
+      try {
+        if (body.length === 0) return this.#error(response, 400, "Required request body is missing");
+        const { onboarding } = this.#deps;
+        const reply = await onboarding.provision(onboarding.readProvisionRequest(body), this.#closed);
+        this.#answer(response, 200, JSON.stringify(reply), text);
+      } catch (failure) {
+        this.#notProvisioned(response, asFault(failure));
+      } finally {
+        this.#budget.give(held);
+      }
+    });
+  }
+
+  #notProvisioned(response: ServerResponse, { kind, message }: Fault): void {
+    if (kind === "invalid") return this.#error(response, this.#config.accurateStatus ? 400 : 500, message);
+    this.#error(response, kind === "unavailable" ? 503 : 500, kind === "unavailable" ? message : "");
+  }
+
   pollUpdates(exchange: Exchange, device: DeviceIdentity): Promise<void> {
     return this.#poll(exchange, device, "attributes");
   }
@@ -177,7 +243,7 @@ export class DeviceHttp {
       stop: this.#closed.signal,
     });
     if (outcome.status === 200) this.#answer(response, 200, outcome.body, "application/json");
-    else this.#answer(response, outcome.status, outcome.body, "text/plain;charset=UTF-8");
+    else this.#answer(response, outcome.status, outcome.body, text);
   }
 
   #of(device: DeviceIdentity): Uplinks {
@@ -196,20 +262,28 @@ export class DeviceHttp {
   }
 
   /**
-   * Bad documents are 500 with the reason, bad calls and what is over a rate limit without (device-api 3.3, 3.9); what
-   * passes by itself is 503.
+   * Bad documents are 500 with the reason, bad calls and what is over a rate limit without (device-api 3.3, 3.9), unless
+   * accurate statuses are wanted; a GET over the limit has no answer there to be compatible with. What passes by itself
+   * is 503.
    */
-  #failed(response: ServerResponse, path: readonly string[], error: unknown): void {
+  #failed({ request, response, path }: Pick<Exchange, "request" | "response" | "path">, error: unknown): void {
+    if (response.headersSent) return void response.destroy();
     const fault = asFault(error);
-    if (fault.code === "device.payload" && path[0] !== "rpc")
-      return this.#answer(response, 500, fault.message, "text/plain;charset=UTF-8");
+    const { accurateStatus } = this.#config;
+    const bad = accurateStatus ? 400 : 500;
+    if (fault.code === "device.payload" && path[0] !== "rpc") return this.#answer(response, bad, fault.message, text);
+    if (fault.kind === "invalid") return this.#answer(response, bad, "");
+    if (fault.kind === "exhausted" && (accurateStatus || request.method === "GET")) {
+      response.setHeader("retry-after", Math.max(1, Math.ceil((fault.retryAfterMs ?? 1_000) / 1_000)));
+      return this.#answer(response, 429, "");
+    }
     if (fault.kind === "internal") this.#deps.log.error("request of a device failed", { error });
     this.#answer(response, fault.kind === "unavailable" ? 503 : 500, "");
   }
 
-  /** As the reference's web layer says it: 31 bad request, 32 not found. */
+  /** As the reference's web layer says it: 2 general, 31 bad request, 32 not found. */
   #error(response: ServerResponse, status: number, message: string): void {
-    const errorCode = status === 404 ? 32 : 31;
+    const errorCode = status === 404 ? 32 : status === 500 ? 2 : 31;
     const body = JSON.stringify({ status, message, errorCode, timestamp: this.#deps.world.now() });
     this.#answer(response, status, body, "application/json");
   }
@@ -225,7 +299,10 @@ export class DeviceHttp {
 
 type Run = (this: DeviceHttp, exchange: Exchange, device: DeviceIdentity, body: Buffer) => Promise<void> | void;
 const none = Buffer.alloc(0);
-const { telemetry, attributes, readAttributes, rpc, rpcReply, pollUpdates, pollRpc } = DeviceHttp.prototype;
+const text = "text/plain;charset=UTF-8";
+const isCount = (digits: string) => /^\d{1,10}$/.test(digits);
+const { telemetry, attributes, readAttributes, rpc, rpcReply, pollUpdates, pollRpc, claim, firmware, software } =
+  DeviceHttp.prototype;
 /** device-api 3.2; null-prototype, since the path comes from outside. */
 const routes: Readonly<Record<string, Readonly<Record<string, Run>>>> = Object.assign(Object.create(null), {
   telemetry: { POST: telemetry },
@@ -233,31 +310,7 @@ const routes: Readonly<Record<string, Readonly<Record<string, Run>>>> = Object.a
   "attributes/updates": { GET: pollUpdates },
   rpc: { POST: rpc, GET: pollRpc },
   "rpc/*": { POST: rpcReply },
+  claim: { POST: claim },
+  firmware: { GET: firmware },
+  software: { GET: software },
 });
-
-function exchangeOf(request: IncomingMessage, response: ServerResponse): Exchange | undefined {
-  const url = request.url ?? "";
-  const mark = url.indexOf("?");
-  const path = (mark < 0 ? url : url.slice(0, mark)).slice(base.length).replace(/\/$/, "");
-  const [token = "", ...rest] = path.split("/");
-  if (token === "" || rest.length === 0) return undefined;
-  const query = mark < 0 ? noQuery : new URLSearchParams(url.slice(mark + 1));
-  return { request, response, token: decoded(token), path: rest, query };
-}
-
-const noQuery = new URLSearchParams();
-
-function decoded(text: string): string {
-  if (!text.includes("%")) return text;
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    // Not an encoding: then the text is the token as it stands.
-    return text;
-  }
-}
-
-function keysOf(query: URLSearchParams, name: string): readonly string[] | undefined {
-  const text = query.get(name);
-  return text === null || text === "" ? undefined : text.split(",");
-}

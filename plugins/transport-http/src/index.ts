@@ -1,4 +1,15 @@
-import { Bytes, Duration, definePlugin, HttpListener, Log, Sessions, Type, World } from "@heddle/plugin-sdk";
+import {
+  Bytes,
+  Duration,
+  definePlugin,
+  HttpListener,
+  Log,
+  Onboarding,
+  OtaPackages,
+  Sessions,
+  Type,
+  World,
+} from "@heddle/plugin-sdk";
 import { DeviceHttp } from "./device-http.ts";
 
 export default definePlugin({
@@ -16,10 +27,22 @@ export default definePlugin({
       }),
       poll: Duration({ default: "60s", description: "How long a long poll waits that does not say." }),
       longestPoll: Duration({ default: "5m", description: "How long a long poll may wait." }),
+      accurateStatus: Type.Boolean({
+        default: false,
+        description:
+          "400 for what cannot be read and 429 above a rate limit, in place of 500 as the reference says it.",
+      }),
     },
     { additionalProperties: false },
   ),
-  requires: { world: World, log: Log, http: HttpListener, sessions: Sessions },
+  requires: {
+    world: World,
+    log: Log,
+    http: HttpListener,
+    sessions: Sessions,
+    onboarding: Onboarding,
+    packages: OtaPackages,
+  },
   metrics: { answers: { kind: "counter", unit: "answers", help: "Answers by status.", labels: ["status"] } },
   register({ container, config, deps, metrics }) {
     let made: DeviceHttp | undefined;

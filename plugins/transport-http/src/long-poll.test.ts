@@ -38,7 +38,7 @@ describe("device-api 9.8, long polls", () => {
     const { answer, session } = await polling("/T/attributes/updates?timeout=5000");
     expect([...session.subscribed]).toEqual(["attributes"]);
     await session.push('{"interval":30}');
-    expect(await answer).toEqual({ status: 200, body: '{"interval":30}', type: "application/json" });
+    expect(await answer).toMatchObject({ status: 200, body: '{"interval":30}', type: "application/json" });
     expect(session.closed.aborted).toBe(true);
   });
 

@@ -1,10 +1,11 @@
-import { createServer, request as send } from "node:http";
+import { createServer, type IncomingHttpHeaders, request as send } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { connect } from "node:net";
 import type { HttpHandler, HttpListener, Sessions } from "@heddle/plugin-sdk";
 import { configOf, realWorld, silentLog } from "@heddle/plugin-sdk/testing";
 import { DeviceHttp } from "../src/device-http.ts";
 import card from "../src/index.ts";
+import { FakeOnboarding, FakePackages } from "./services.ts";
 
 /** A listener with one mount. */
 export class OneMount implements HttpListener {
@@ -45,13 +46,16 @@ export interface Answer {
   readonly status: number;
   readonly body: string;
   readonly type: string | undefined;
+  readonly headers: IncomingHttpHeaders;
 }
 
 export interface Running extends AsyncDisposable {
   readonly port: number;
   readonly api: DeviceHttp;
   readonly statuses: number[];
-  get(path: string): Promise<Answer>;
+  readonly onboarding: FakeOnboarding;
+  readonly packages: FakePackages;
+  get(path: string, headers?: Record<string, string>): Promise<Answer>;
   post(path: string, body?: string | Buffer, headers?: Record<string, string>): Promise<Answer>;
   raw(): Socket;
 }
@@ -62,7 +66,9 @@ export async function running(sessions: Sessions, config: Record<string, unknown
   await http.listen();
   const statuses: number[] = [];
   const settings = configOf(card, config) as unknown as ConstructorParameters<typeof DeviceHttp>[0];
-  const deps = { world: realWorld(), log: silentLog, http, sessions };
+  const onboarding = new FakeOnboarding();
+  const packages = new FakePackages();
+  const deps = { world: realWorld(), log: silentLog, http, sessions, onboarding, packages };
   const api = new DeviceHttp(settings, deps, (status) => statuses.push(status));
   api.start();
   const { port } = http.address;
@@ -70,7 +76,9 @@ export async function running(sessions: Sessions, config: Record<string, unknown
     port,
     api,
     statuses,
-    get: (path) => exchange({ port, path, method: "GET" }),
+    onboarding,
+    packages,
+    get: (path, headers) => exchange({ port, path, method: "GET", headers: headers ?? {} }),
     post: (path, body, headers) => exchange({ port, path, method: "POST", headers: headers ?? {} }, body),
     raw: () => connect(port, "127.0.0.1").on("error", () => undefined),
     [Symbol.asyncDispose]: async () => {
@@ -93,6 +101,7 @@ function exchange(
           status: response.statusCode ?? 0,
           body: Buffer.concat(chunks).toString(),
           type: response.headers["content-type"],
+          headers: response.headers,
         }),
       );
     });
