@@ -9,9 +9,14 @@ import {
   OtaPackages,
   Sessions,
 } from "@heddle/plugin-sdk";
-import { describePlugin, describeTransport, FakeSessions } from "@heddle/plugin-sdk/testing";
+import {
+  describePlugin,
+  describeTransport,
+  FakeOnboarding,
+  FakePackages,
+  FakeSessions,
+} from "@heddle/plugin-sdk/testing";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { FakeOnboarding, FakePackages } from "../testing/services.ts";
 import { OneMount, type Running, running } from "../testing/stand-in.ts";
 import card from "./index.ts";
 

@@ -33,7 +33,7 @@ describe("device-api 9.8, claims, provisioning and packages", () => {
   it("HTTP-21 a claim needs no body", async () => {
     expect(await server.post("/T/claim")).toMatchObject({ status: 200, body: "" });
     expect(await server.post("/T/claim", '{"secretKey":"k"}')).toMatchObject({ status: 200, body: "" });
-    expect(server.onboarding.claims).toEqual(["", '{"secretKey":"k"}']);
+    expect(server.onboarding.claims.map(({ text }) => text)).toEqual(["", '{"secretKey":"k"}']);
     expect(await server.post("/NOPE/claim")).toMatchObject({ status: 401, body: "" });
   });
 
@@ -57,7 +57,7 @@ describe("device-api 9.8, claims, provisioning and packages", () => {
   });
 
   it("HTTP-24 a package comes whole, with its name", async () => {
-    server.packages.firmware = {};
+    server.packages.FIRMWARE = {};
     const answer = await server.get("/T/firmware?title=app&version=1.2");
     expect(answer).toMatchObject({ status: 200, body: "0123456789", type: "application/octet-stream" });
     expect(answer.headers).toMatchObject({
@@ -70,9 +70,9 @@ describe("device-api 9.8, claims, provisioning and packages", () => {
   it("HTTP-25, HTTP-26, HTTP-28: another version is 400, nothing assigned or elsewhere 404, no title 400", async () => {
     expect((await server.get("/T/firmware?title=app&version=1.2")).status).toBe(404);
     expect((await server.get("/T/software?title=app&version=1.2")).status).toBe(404);
-    server.packages.firmware = { url: "http://x", hasData: false };
+    server.packages.FIRMWARE = { url: "http://x", hasData: false };
     expect((await server.get("/T/firmware?title=app&version=1.2")).status).toBe(404);
-    server.packages.firmware = {};
+    server.packages.FIRMWARE = {};
     expect(await server.get("/T/firmware?title=app&version=1.3")).toMatchObject({ status: 400, body: "" });
     expect((await server.get("/T/firmware?version=1.2")).status).toBe(400);
     expect((await server.get("/T/firmware?title=app&version=1.2&size=abc")).status).toBe(400);
@@ -80,7 +80,7 @@ describe("device-api 9.8, claims, provisioning and packages", () => {
   });
 
   it("HTTP-27 chunks: the last is short, the next one empty", async () => {
-    server.packages.firmware = {};
+    server.packages.FIRMWARE = {};
     const bodies: string[] = [];
     for (let chunk = 0; chunk < 4; chunk++) {
       const answer = await server.get(`/T/firmware?title=app&version=1.2&size=4&chunk=${chunk}`);
@@ -91,7 +91,7 @@ describe("device-api 9.8, claims, provisioning and packages", () => {
   });
 
   it("a range goes on where a download was cut", async () => {
-    server.packages.firmware = {};
+    server.packages.FIRMWARE = {};
     const get = (range: string) => server.get("/T/firmware?title=app&version=1.2", { range });
     const part = await get("bytes=4-");
     expect(part).toMatchObject({ status: 206, body: "456789" });
@@ -106,7 +106,7 @@ describe("device-api 9.8, claims, provisioning and packages", () => {
 
   it("a large package is read piece by piece, not as a whole", async () => {
     const bytes = Buffer.alloc(3 * 1024 * 1024, "x");
-    Object.assign(server.packages, { bytes, firmware: {} });
+    Object.assign(server.packages, { bytes, FIRMWARE: {} });
     const answer = await server.get("/T/firmware?title=app&version=1.2");
     expect(answer.body.length).toBe(bytes.length);
     expect(Math.max(...server.packages.reads.map(({ from, to }) => to - from))).toBeLessThanOrEqual(256 * 1024);
@@ -114,7 +114,7 @@ describe("device-api 9.8, claims, provisioning and packages", () => {
 
   it("LIM-05 above a rate limit a post is 500, a GET 429 with the time to wait", async () => {
     platform.fault = new Fault("exhausted", "device.rate-limit", "too many", { retryAfterMs: 1_500 });
-    server.packages.firmware = {};
+    server.packages.FIRMWARE = {};
     expect(await server.post("/T/claim")).toMatchObject({ status: 500, body: "" });
     const get = await server.get("/T/firmware?title=app&version=1.2");
     expect(get.status).toBe(429);

@@ -2,10 +2,9 @@ import { createServer, type IncomingHttpHeaders, request as send } from "node:ht
 import type { AddressInfo, Socket } from "node:net";
 import { connect } from "node:net";
 import type { HttpHandler, HttpListener, Sessions } from "@heddle/plugin-sdk";
-import { configOf, realWorld, silentLog } from "@heddle/plugin-sdk/testing";
+import { configOf, FakeOnboarding, FakePackages, realWorld, silentLog } from "@heddle/plugin-sdk/testing";
 import { DeviceHttp } from "../src/device-http.ts";
 import card from "../src/index.ts";
-import { FakeOnboarding, FakePackages } from "./services.ts";
 
 /** A listener with one mount. */
 export class OneMount implements HttpListener {
