@@ -52,7 +52,7 @@ const telling = [
 
 /** The input with a few small changes; `other` gives pieces of a second one. */
 export function mutated(input: Buffer, other: Buffer, dice: Dice): Buffer {
-  let bytes = Buffer.from(input);
+  let bytes: Buffer = Buffer.from(input);
   for (let rounds = 1 + dice.below(4); rounds > 0; rounds--) bytes = mutation(bytes, other, dice);
   return bytes;
 }

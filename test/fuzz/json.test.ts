@@ -13,12 +13,7 @@ import { expect, it } from "vitest";
 import { readAttributes, readTelemetry, type ValueGroup } from "../../plugins/devices/src/payload/uplink.ts";
 import { fuzz } from "./fuzzer.ts";
 import { jsonText, telemetryText } from "./json-text.ts";
-
-const patience = { timeout: 60_000 + 1_000 * Number(process.env["FUZZ_SECONDS"] ?? 2) };
-
-function must(holds: boolean, what: string): void {
-  if (!holds) throw new Error(what.length > 600 ? `${what.slice(0, 600)}…` : what);
-}
+import { must, patience } from "./must.ts";
 
 /** What strict JSON says; undefined when it is none. */
 function strictly(text: string): { readonly value: unknown } | undefined {
