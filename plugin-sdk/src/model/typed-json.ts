@@ -12,7 +12,7 @@ export function readTypedJson(text: string, read: (number: string) => Plain = ty
 
 /** True when some number's text says more than its double: a trailing `.0`, an exponent, or more than 15 digits. */
 export function needsTyping(text: string): boolean {
-  return /\d\.\d*0(?!\d)|\d[eE]|\d{16}|\.\d{15}/.test(text);
+  return /\d\.\d*0(?!\d)|\d[eE]|\d{16}|[\d.]{17}/.test(text);
 }
 
 /** A control character as JSON spells it: no member text begins with one by accident, since raw ones are not JSON. */
@@ -40,7 +40,7 @@ function revive(value: unknown, read: (number: string) => Plain): unknown {
 const maxLong = 2n ** 63n - 1n;
 const minLong = -(2n ** 63n);
 
-/** A number's source text as a value of its type; integers beyond 64 bits become their digits as text. */
+/** A number's source text as a value of its type; integers beyond 64 bits, and what no double holds, stay text. */
 export function typedNumber(text: string): number | bigint | Double | string {
   const number = Number(text);
   if (/^-?\d+$/.test(text)) {
@@ -48,6 +48,7 @@ export function typedNumber(text: string): number | bigint | Double | string {
     const long = BigInt(text);
     return long > maxLong || long < minLong ? text : long;
   }
+  if (!Number.isFinite(number)) return text;
   return Number.isInteger(number) ? new Double(number) : number;
 }
 

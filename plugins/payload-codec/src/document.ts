@@ -32,7 +32,7 @@ export function compact(node: Node): string {
     case "boolean":
       return String(node.value);
     case "number":
-      return /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(node.text) ? node.text : String(Number(node.text));
+      return strictNumber(node.text);
     case "string":
       return JSON.stringify(node.value);
     case "array":
@@ -40,6 +40,15 @@ export function compact(node: Node): string {
     case "object":
       return `{${[...node.members].map(([key, value]) => `${JSON.stringify(key)}:${compact(value)}`).join(",")}}`;
   }
+}
+
+/** The same number as JSON spells it: `01`, `.5` and `1.e5` are none. No way through a double, which would lose digits. */
+function strictNumber(text: string): string {
+  if (/^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/.test(text)) return text;
+  return text
+    .replace(/^(-?)0*(?=\d)/, "$1")
+    .replace(/^(-?)\./, (_all, sign: string) => `${sign}0.`)
+    .replace(/\.(?!\d)/, "");
 }
 
 /** Firmware also sends numbers and truth values where a text belongs. */

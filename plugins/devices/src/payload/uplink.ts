@@ -54,12 +54,16 @@ function readPlain(text: string, limits: ReadLimits): ValueGroup[] | undefined {
   return [{ ts, body: Buffer.from(JSON.stringify(values)), typed: false, points: Object.keys(values).length }];
 }
 
-/** `25.0`, which is a double, and decimals of more digits than a double has. Most documents have no dot at all. */
-const tellingDecimal = /\.\d*0(?!\d)|\.\d{15}/;
+/** `25.0`, which is a double, and decimals of more than 15 digits, which may round to an integer. Most documents have no dot at all. */
+const tellingDecimal = /\.\d*0(?!\d)|[\d.]{17}/;
+
+/** An exponent that adds fraction digits. */
+const tellingExponent = /\d[eE]-/;
 
 /** The document when strict JSON reads it, and no number's spelling says more than its value. */
 function strict(text: string): unknown {
   if (text.includes(".") && tellingDecimal.test(text)) return undefined;
+  if ((text.includes("e-") || text.includes("E-")) && tellingExponent.test(text)) return undefined;
   try {
     return JSON.parse(text);
   } catch {
@@ -88,9 +92,10 @@ function isPlain(values: Record<string, unknown>, { stringLength }: ReadLimits):
 const longestKey = 255;
 const isKey = (key: string) => key.length > 0 && key.length <= longestKey;
 
-/** Integers beyond 2^53 and very small fractions may have lost digits. */
+/** Integers beyond 2^53 and very small fractions may have lost digits, and `1e400` all of them. */
 function isExact(value: number): boolean {
-  return Number.isInteger(value) ? Number.isSafeInteger(value) : value > 1e-6 || value < -1e-6;
+  if (Number.isInteger(value)) return Number.isSafeInteger(value);
+  return (value > 1e-6 || value < -1e-6) && Number.isFinite(value);
 }
 
 function mayBeNumber(text: string): boolean {
