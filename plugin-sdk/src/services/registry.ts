@@ -16,6 +16,8 @@ export interface DeviceSave {
   readonly credentials?: CredentialsDraft;
   readonly nameConflict?: NameConflict;
   readonly by?: Doer;
+  /** More for the metadata of the rule message. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -28,17 +30,27 @@ export interface DeviceRegistry {
   readonly profiles: Records<DeviceProfileDocument>;
   readonly rpcs: Records<RpcDocument>;
   save(what: DeviceSave, call: CallOptions): Promise<Stored<DeviceDocument>>;
-  /** Null takes the device from its customer. */
+  /** Sets members of the additional information and tells no rule chain; undefined when the device is gone. */
+  annotate(
+    what: {
+      readonly tenantId: string;
+      readonly deviceId: string;
+      readonly members: Readonly<Record<string, unknown>>;
+    },
+    call: CallOptions,
+  ): Promise<Stored<DeviceDocument> | undefined>;
+  /** Null takes the device from its customer. `onlyFree`: fault `registry.assigned` when it has one already. */
   assign(
     what: {
       readonly tenantId: string;
       readonly deviceId: string;
       readonly customerId: string | null;
+      readonly onlyFree?: boolean;
       readonly by?: Doer;
     },
     call: CallOptions,
   ): Promise<Stored<DeviceDocument>>;
-  /** Moves the device, unassigned and on the default profile, to another tenant. */
+  /** Moves the device, unassigned, without packages and on the default profile, to another tenant. */
   moveToTenant(
     what: { readonly tenantId: string; readonly deviceId: string; readonly to: string; readonly by?: Doer },
     call: CallOptions,
@@ -50,6 +62,7 @@ export interface DeviceRegistry {
   ): Promise<Stored<DeviceCredentialsDocument>>;
   /** The tenant's default profile; made when there is none. */
   defaultProfile(tenantId: string, call: CallOptions): Promise<Stored<DeviceProfileDocument>>;
+  /** Devices of the profile follow soon after, also when the node dies meanwhile. */
   saveProfile(
     what: { readonly tenantId: string; readonly profile: Draft<DeviceProfileDocument>; readonly by?: Doer },
     call: CallOptions,

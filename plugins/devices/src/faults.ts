@@ -13,6 +13,7 @@ export const faults: FaultSpecs = {
   },
   "record.conflict": { kind: "conflict", help: "The record has a newer version than the caller knows." },
   "record.missing": { kind: "missing", help: "There is no such device, profile or call." },
+  "registry.assigned": { kind: "conflict", help: "The device belongs to a customer already." },
   "registry.limit": { kind: "denied", help: "The tenant profile allows no more devices." },
   "rpc.timeout": { kind: "unavailable", help: "No rule chain answered a device's call in time." },
   "rpc.moved": { kind: "unavailable", help: "The node that carried a server-side call left before its answer." },

@@ -1,4 +1,3 @@
-import { membersOf, type Node, readDocument, scalarText } from "@heddle/payload-codec";
 import {
   batchesOf,
   type CallOptions,
@@ -6,17 +5,15 @@ import {
   type Claims,
   type Collection,
   type CollectionSpec,
-  type DeviceDocument,
   type DeviceIdentity,
   type Doer,
   type EntityData,
   Fault,
   isFault,
   type Removal,
-  readTypedJson,
-  type Stored,
 } from "@heddle/plugin-sdk";
-import type { OnboardingDeps } from "./deps.ts";
+import { offerOfAttribute, readOffer } from "./claim-offer.ts";
+import { deviceEntity, type OnboardingDeps, serverScope } from "./deps.ts";
 
 /** What a device has offered; it goes with the first attempt that fails, and with success. */
 interface ClaimDocument {
@@ -29,42 +26,43 @@ interface ClaimDocument {
 }
 const claimCollection: CollectionSpec<ClaimDocument> = { name: "claim", id: "id", indexes: [["tenantId"]] };
 
-interface Config {
-  readonly claimByDefault: boolean;
-  readonly claimFor: number;
+export interface ClaimingConfig {
+  readonly allowByDefault: boolean;
+  readonly duration: number;
 }
 
-/** Longest secret key. */
-const longestKey = 255;
-const server = "SERVER_SCOPE" as const;
+const allowed = "claimingAllowed";
+const offered = "claimingData";
 const failure: ClaimOutcome = { response: "FAILURE" };
+const claimed: ClaimOutcome = { response: "CLAIMED" };
 
 /** Devices that users may take over (device-api 6.3). */
 export class Claiming implements Claims, EntityData {
   readonly #deps: OnboardingDeps;
-  readonly #config: Config;
+  readonly #config: ClaimingConfig;
   readonly #claims: Collection<ClaimDocument>;
 
-  constructor(deps: OnboardingDeps, config: Config) {
+  constructor(deps: OnboardingDeps, config: ClaimingConfig) {
     this.#deps = deps;
     this.#config = config;
     this.#claims = deps.entities.collection(claimCollection);
   }
 
+  /** An offer that holds is not replaced by a second one. */
   async open(device: DeviceIdentity, payload: Uint8Array, call: CallOptions): Promise<void> {
-    const { secretKey, durationMs } = this.#offerOf(payload);
+    const { secretKey, durationMs = this.#config.duration } = readOffer(payload);
     const { deviceId: id, tenantId } = device;
-    const current = await this.#deps.registry.devices.get(id, call);
+    const { registry, world } = this.#deps;
+    const current = await registry.devices.get(id, call);
     if (current === undefined || current.value.customerId !== null || !(await this.#isAllowed(id, call))) return;
-    const now = this.#deps.world.now();
+    const now = world.now();
     const [before] = await this.#claims.get([id], call);
-    // An offer that holds is not replaced by a second one.
     if (before !== undefined && before.value.expiresAt > now) return;
     const value = { id, tenantId, secretKey, expiresAt: now + durationMs };
     try {
       await this.#claims.put([{ value, expect: before?.version ?? "absent" }], call);
     } catch (error) {
-      // The same device through another connection was faster; its offer holds.
+      // The same device was faster through another connection: that offer holds.
       if (!isFault(error) || error.kind !== "conflict") throw error;
     }
   }
@@ -82,17 +80,20 @@ export class Claiming implements Claims, EntityData {
     const { registry } = this.#deps;
     const { tenantId, customerId, deviceName, secretKey, by } = what;
     const [device] = (await registry.devices.find({ where: { tenantId, name: deviceName }, limit: 1 }, call)).items;
-    if (device === undefined) {
-      throw new Fault("missing", "record.missing", "Requested item wasn't found!");
-    }
-    if (device.value.customerId !== null) return { response: "CLAIMED" };
-    if (!(await this.#redeem(device, secretKey, call))) return failure;
+    if (device === undefined) throw new Fault("missing", "record.missing", "Requested item wasn't found!");
+    if (device.value.customerId !== null) return claimed;
     const deviceId = device.value.id;
-    const assigned = await registry.assign(
-      { tenantId, deviceId, customerId, ...(by === undefined ? {} : { by }) },
-      call,
-    );
-    return { response: "SUCCESS", device: assigned };
+    if (!(await this.#redeem({ tenantId, deviceId, secretKey }, call))) return failure;
+    try {
+      const to = { tenantId, deviceId, customerId, onlyFree: true, ...(by === undefined ? {} : { by }) };
+      const assigned = await registry.assign(to, call);
+      await this.#dropAttributes(tenantId, deviceId, call);
+      return { response: "SUCCESS", device: assigned };
+    } catch (error) {
+      // An administrator gave it to somebody at the same moment.
+      if (isFault(error) && error.code === "registry.assigned") return claimed;
+      throw error;
+    }
   }
 
   async reclaim(
@@ -100,43 +101,52 @@ export class Claiming implements Claims, EntityData {
     call: CallOptions,
   ): Promise<void> {
     const { registry, telemetry } = this.#deps;
+    await this.#claims.remove([deviceId], call);
+    const device = await registry.devices.get(deviceId, call);
+    if (device === undefined || device.value.customerId === null) return;
     await registry.assign({ tenantId, deviceId, customerId: null, ...(by === undefined ? {} : { by }) }, call);
-    if (this.#config.claimByDefault) return;
-    const write = { tenantId, entity: entityOf(deviceId), scope: server, notifyDevice: false };
-    await telemetry.saveAttributes({ ...write, values: { claimingAllowed: true } }, call);
+    if (this.#config.allowByDefault) return;
+    const write = { tenantId, entity: deviceEntity(deviceId), scope: serverScope, notifyDevice: false };
+    await telemetry.saveAttributes({ ...write, values: { [allowed]: true } }, call);
   }
 
-  /** The offer is taken away by whoever tries it: of two claimers one has it (device-api 6.3). */
-  async #redeem({ value: { id, tenantId } }: Stored<DeviceDocument>, key: string, call: CallOptions): Promise<boolean> {
+  /** Whoever tries an offer takes it away, so that of two claimers one has it and nobody guesses twice. */
+  async #redeem(
+    what: { readonly tenantId: string; readonly deviceId: string; readonly secretKey: string },
+    call: CallOptions,
+  ): Promise<boolean> {
+    const { tenantId, deviceId, secretKey } = what;
     const now = this.#deps.world.now();
-    const [offer] = await this.#claims.get([id], call);
+    const [offer] = await this.#claims.get([deviceId], call);
     if (offer !== undefined) {
-      const taken = (await this.#claims.remove([id], call)) > 0;
-      return taken && offer.value.secretKey === key && offer.value.expiresAt > now;
+      const taken = (await this.#claims.remove([deviceId], call)) > 0;
+      return taken && offer.value.secretKey === secretKey && offer.value.expiresAt > now;
     }
     const { attributes, telemetry } = this.#deps;
-    const [stored] = await attributes.get(entityOf(id), server, ["claimingData"], call);
-    if (stored === undefined) return false;
-    const change = { tenantId, entity: entityOf(id), scope: server, keys: ["claimingData"], notifyDevice: false };
+    const entity = deviceEntity(deviceId);
+    const [stored] = await attributes.get(entity, serverScope, [offered], call);
+    const data = stored === undefined ? undefined : offerOfAttribute(stored.value);
+    if (data === undefined) return false;
+    const change = { tenantId, entity, scope: serverScope, keys: [offered], notifyDevice: false };
     const removed = await telemetry.removeAttributes(change, call);
-    return removed.length > 0 && fitsAttribute(stored.value, { key, now });
+    return removed.length > 0 && data.secretKey === secretKey && data.expiresAt > now;
+  }
+
+  async #dropAttributes(tenantId: string, deviceId: string, call: CallOptions): Promise<void> {
+    const entity = deviceEntity(deviceId);
+    const found = await this.#deps.attributes.get(entity, serverScope, [allowed, offered], call);
+    if (found.length === 0) return;
+    const keys = found.map(({ key }) => key);
+    await this.#deps.telemetry.removeAttributes(
+      { tenantId, entity, scope: serverScope, keys, notifyDevice: false },
+      call,
+    );
   }
 
   async #isAllowed(deviceId: string, call: CallOptions): Promise<boolean> {
-    if (this.#config.claimByDefault) return true;
-    const [allowed] = await this.#deps.attributes.get(entityOf(deviceId), server, ["claimingAllowed"], call);
-    return allowed?.value === true;
-  }
-
-  #offerOf(payload: Uint8Array): { readonly secretKey: string; readonly durationMs: number } {
-    const document = readDocument(payload);
-    const members: ReadonlyMap<string, Node> = document.type === "null" ? new Map() : membersOf(document, "a claim");
-    const secretKey = scalarText(members.get("secretKey")) ?? "";
-    if (secretKey.length > longestKey) {
-      throw new Fault("invalid", "device.payload", `a claim's key has more than ${longestKey} characters`);
-    }
-    const asked = Number(scalarText(members.get("durationMs")) ?? 0);
-    return { secretKey, durationMs: asked > 0 && Number.isFinite(asked) ? asked : this.#config.claimFor };
+    if (this.#config.allowByDefault) return true;
+    const [found] = await this.#deps.attributes.get(deviceEntity(deviceId), serverScope, [allowed], call);
+    return found?.value === true;
   }
 
   async hide({ entity }: Removal, call: CallOptions): Promise<void> {
@@ -153,19 +163,4 @@ export class Claiming implements Claims, EntityData {
       );
     }
   }
-}
-
-const entityOf = (id: string) => ({ entityType: "DEVICE", id });
-
-/** `{"secretKey", "expirationTime"}` as a server attribute, which an operator may have set. */
-function fitsAttribute(value: unknown, { key, now }: { readonly key: string; readonly now: number }): boolean {
-  const text = typeof value === "string" ? value : ((value as { text?: string }).text ?? "");
-  let data: { secretKey?: unknown; expirationTime?: unknown };
-  try {
-    data = readTypedJson(text) as typeof data;
-  } catch {
-    // No JSON: then it is no offer.
-    return false;
-  }
-  return (data?.secretKey ?? "") === key && Number(data?.expirationTime ?? 0) > now;
 }

@@ -1,4 +1,5 @@
 import type {
+  Actors,
   AttributeStore,
   DeviceRegistry,
   EntityStore,
@@ -13,6 +14,7 @@ import type {
 export interface OnboardingDeps {
   readonly world: World;
   readonly log: Log;
+  readonly actors: Actors;
   readonly lanes: Lanes;
   readonly entities: EntityStore;
   readonly attributes: AttributeStore;
@@ -21,3 +23,6 @@ export interface OnboardingDeps {
   readonly relations: Relations;
   readonly sessions: Sessions;
 }
+
+export const serverScope = "SERVER_SCOPE" as const;
+export const deviceEntity = (id: string) => ({ entityType: "DEVICE", id });

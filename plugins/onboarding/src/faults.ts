@@ -6,5 +6,6 @@ export const faults: FaultSpecs = {
     kind: "invalid",
     help: "A provisioning request lacks a member that it must have, or one of them has the wrong type.",
   },
-  "onboarding.busy": { kind: "exhausted", help: "Too many devices behind gateways are being looked up at once." },
+  "device.payload": { kind: "invalid", help: "A claim that a device sent cannot be read." },
+  "record.missing": { kind: "missing", help: "There is no such device." },
 };

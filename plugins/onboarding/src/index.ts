@@ -1,4 +1,6 @@
 import {
+  ActorKinds,
+  Actors,
   AttributeStore,
   Claims,
   DeviceRegistry,
@@ -27,17 +29,24 @@ export default definePlugin({
   stability: "beta",
   config: Type.Object(
     {
-      claimByDefault: Type.Boolean({
-        default: true,
-        description: "Devices may be claimed unless their server attribute `claimingAllowed` says otherwise.",
-      }),
-      claimFor: Duration({ default: "1d", description: "How long a device may be claimed when it does not say." }),
+      claiming: Type.Object(
+        {
+          allowByDefault: Type.Boolean({
+            default: true,
+            description:
+              "Every device may be claimed; otherwise those whose server attribute `claimingAllowed` is true.",
+          }),
+          duration: Duration({ default: "1d", description: "How long an offer holds when the device does not say." }),
+        },
+        { additionalProperties: false, default: {}, description: "Devices that users take over." },
+      ),
     },
     { additionalProperties: false },
   ),
   requires: {
     world: World,
     log: Log,
+    actors: Actors,
     lanes: Lanes,
     entities: EntityStore,
     attributes: AttributeStore,
@@ -46,15 +55,21 @@ export default definePlugin({
     relations: Relations,
     sessions: Sessions,
   },
-  provides: [Onboarding, Claims, EntityData],
+  provides: [Onboarding, Claims, EntityData, ActorKinds],
   faults,
   register({ container, config, deps }) {
     let made: Claiming | undefined;
     const claiming = () => {
-      made ??= new Claiming(deps, config);
+      made ??= new Claiming(deps, config.claiming);
       return made;
     };
-    provide(container, Onboarding, () => new OnboardingRoom(deps, claiming()));
+    let opened: OnboardingRoom | undefined;
+    const room = () => {
+      opened ??= new OnboardingRoom(deps, claiming);
+      return opened;
+    };
+    provide(container, Onboarding, room);
+    provide(container, ActorKinds, () => room().kinds);
     provide(container, Claims, claiming);
     provide(container, EntityData, claiming);
   },

@@ -1,4 +1,5 @@
 import type {
+  ActorKind,
   CallOptions,
   ChildName,
   DeviceIdentity,
@@ -11,18 +12,22 @@ import { Children } from "./children.ts";
 import type { Claiming } from "./claiming.ts";
 import type { OnboardingDeps } from "./deps.ts";
 import { readProvisionRequest } from "./provision-request.ts";
+import { Provisioned } from "./provisioned.ts";
 import { Provisioning } from "./provisioning.ts";
 
 /** The parts of this plugin behind the door that transports use. */
 export class OnboardingRoom implements Onboarding {
+  readonly kinds: readonly ActorKind<any>[];
   readonly #provisioning: Provisioning;
   readonly #chains: CertificateChains;
   readonly #children: Children;
-  readonly #claiming: Claiming;
+  readonly #claiming: () => Claiming;
 
-  constructor(deps: OnboardingDeps, claiming: Claiming) {
-    this.#provisioning = new Provisioning(deps);
-    this.#chains = new CertificateChains(deps);
+  constructor(deps: OnboardingDeps, claiming: () => Claiming) {
+    const provisioned = new Provisioned(deps);
+    this.kinds = [provisioned.kind];
+    this.#provisioning = new Provisioning(deps, provisioned);
+    this.#chains = new CertificateChains(deps, provisioned);
     this.#children = new Children(deps);
     this.#claiming = claiming;
   }
@@ -39,11 +44,11 @@ export class OnboardingRoom implements Onboarding {
     return this.#chains.present(chain, call);
   }
 
-  async adopt(gateway: DeviceIdentity, child: ChildName, call: CallOptions): Promise<DeviceIdentity> {
+  adopt(gateway: DeviceIdentity, child: ChildName, call: CallOptions): Promise<DeviceIdentity> {
     return this.#children.adopt(gateway, child, call);
   }
 
   openClaim(device: DeviceIdentity, payload: Uint8Array, call: CallOptions): Promise<void> {
-    return this.#claiming.open(device, payload, call);
+    return this.#claiming().open(device, payload, call);
   }
 }

@@ -5,42 +5,46 @@ import {
   type DeviceCredentialsDocument,
   type DeviceDocument,
   type DeviceProfileDocument,
-  deviceView,
   isFault,
-  type Plain,
   type ProvisionReply,
   type ProvisionRequest,
-  publishEntityEvent,
   type Stored,
-  writeTypedJson,
 } from "@heddle/plugin-sdk";
 import type { OnboardingDeps } from "./deps.ts";
+import type { Provisioned } from "./provisioned.ts";
 
 const notFound: ProvisionReply = { errorMsg: "Provision data was not found!", status: "NOT_FOUND" };
 const failed: ProvisionReply = { errorMsg: "Failed to provision device!", status: "FAILURE" };
-const alphabet = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-const drawnLength = 20;
+const nameLength = 20;
 
-/** Strategies of a profile for devices that do not exist yet, or exist and have no credentials of their own (device-api 6.2). */
+interface Attempt {
+  readonly request: ProvisionRequest;
+  /** Trimmed; empty when the request has none. */
+  readonly name: string;
+  readonly profile: DeviceProfileDocument;
+}
+
+/** Strategies of a profile for devices that do not exist yet, or exist and do not know their credentials (device-api 6.2). */
 export class Provisioning {
   readonly #deps: OnboardingDeps;
+  readonly #provisioned: Provisioned;
 
-  constructor(deps: OnboardingDeps) {
+  constructor(deps: OnboardingDeps, provisioned: Provisioned) {
     this.#deps = deps;
+    this.#provisioned = provisioned;
   }
 
   async provision(request: ProvisionRequest, call: CallOptions): Promise<ProvisionReply> {
     const profile = await this.#profileOf(request, call);
     if (profile === undefined) return notFound;
-    // Blanks only are no name (device-api 6.1); nothing at all is drawn.
-    if (request.deviceName !== undefined && request.deviceName !== "" && request.deviceName.trim() === "")
-      return failed;
     const name = request.deviceName?.trim() ?? "";
+    // Blanks only are no name; nothing at all is drawn (device-api 6.1).
+    if (name === "" && (request.deviceName ?? "") !== "") return failed;
     switch (profile.provisionType) {
       case "ALLOW_CREATE_NEW_DEVICES":
-        return this.#create({ ...request, deviceName: name === "" ? this.#draw() : name }, profile, call);
+        return this.#create({ request, profile, name: name === "" ? this.#drawName() : name }, call);
       case "CHECK_PRE_PROVISIONED_DEVICES":
-        return this.#check(name, profile, call);
+        return this.#handOut({ request, profile, name }, call);
       default:
         return failed;
     }
@@ -60,112 +64,69 @@ export class Provisioning {
     return typeof provisionDeviceSecret === "string" && same(provisionDeviceSecret, secret) ? found.value : undefined;
   }
 
-  async #create(
-    request: ProvisionRequest & { readonly deviceName: string },
-    profile: DeviceProfileDocument,
-    call: CallOptions,
-  ): Promise<ProvisionReply> {
+  /** The name is claimed once: of many requests one makes the device. */
+  async #create(attempt: Attempt, call: CallOptions): Promise<ProvisionReply> {
+    const { request, name, profile } = attempt;
     const { registry } = this.#deps;
-    const { tenantId } = profile;
+    const credentials = credentialsOf(request);
     const device = {
-      name: request.deviceName,
+      name,
       deviceProfileId: profile.id,
-      additionalInfo: request.gateway === true ? { gateway: true } : null,
+      ...(request.gateway === true ? { additionalInfo: { gateway: true } } : {}),
     };
-    const credentials = this.#credentialsOf(request);
+    let made: Stored<DeviceDocument>;
     try {
-      const made = await registry.save({ tenantId, device, credentials }, call);
-      await this.#provisioned(made, profile, call);
-      const stored = await registry.credentials(made.value.id, call);
-      return stored === undefined ? failed : replyOf(stored.value);
+      const what = { tenantId: profile.tenantId, device, ...(credentials === undefined ? {} : { credentials }) };
+      made = await registry.save(what, call);
     } catch (error) {
       // A name or credentials that are taken, or a tenant that may have no more: the device is told no reason.
       if (!isFault(error) || (error.kind !== "invalid" && error.kind !== "denied")) throw error;
-      await this.#refused(request.deviceName, profile, call);
+      const other = await this.#deviceOf(attempt, call);
+      if (other !== undefined) await this.#provisioned.tell("PROVISION_FAILURE", { ...attempt, device: other }, call);
       return failed;
     }
+    await this.#provisioned.mark(made.value, call);
+    await this.#provisioned.tell("PROVISION_SUCCESS", { ...attempt, device: made.value }, call);
+    return this.#replyFor(made.value, call);
   }
 
   /** Existing credentials go out once; what the device asked for is ignored. */
-  async #check(name: string, profile: DeviceProfileDocument, call: CallOptions): Promise<ProvisionReply> {
-    const device = await this.#deviceOf(profile.tenantId, name, call);
+  async #handOut(attempt: Attempt, call: CallOptions): Promise<ProvisionReply> {
+    const device = await this.#deviceOf(attempt, call);
     if (device === undefined) return failed;
-    const { attributes, registry } = this.#deps;
-    const entity = { entityType: "DEVICE", id: device.value.id };
-    const state = await attributes.get(entity, "SERVER_SCOPE", ["provisionState"], call);
-    const credentials = await registry.credentials(device.value.id, call);
-    if (device.value.deviceProfileId !== profile.id || state.length > 0 || credentials === undefined) {
-      await this.#refused(name, profile, call);
-      return failed;
-    }
-    await this.#provisioned(device, profile, call);
-    return replyOf(credentials.value);
+    const here = device.deviceProfileId === attempt.profile.id && (await this.#provisioned.mark(device, call));
+    await this.#provisioned.tell(here ? "PROVISION_SUCCESS" : "PROVISION_FAILURE", { ...attempt, device }, call);
+    return here ? this.#replyFor(device, call) : failed;
   }
 
-  async #deviceOf(tenantId: string, name: string, call: CallOptions): Promise<Stored<DeviceDocument> | undefined> {
+  async #deviceOf({ name, profile }: Attempt, call: CallOptions): Promise<DeviceDocument | undefined> {
     if (name === "") return undefined;
-    return (await this.#deps.registry.devices.find({ where: { tenantId, name }, limit: 1 }, call)).items[0];
+    const where = { tenantId: profile.tenantId, name };
+    return (await this.#deps.registry.devices.find({ where, limit: 1 }, call)).items[0]?.value;
   }
 
-  async #provisioned(device: Stored<DeviceDocument>, profile: DeviceProfileDocument, call: CallOptions): Promise<void> {
-    const entity = { entityType: "DEVICE", id: device.value.id };
-    const values = { provisionState: "provisioned" };
-    const write = { tenantId: profile.tenantId, entity, scope: "SERVER_SCOPE" as const, values, notifyDevice: false };
-    await this.#deps.telemetry.saveAttributes(write, call);
-    await this.#tell("PROVISION_SUCCESS", device, profile, call);
+  async #replyFor({ id }: DeviceDocument, call: CallOptions): Promise<ProvisionReply> {
+    const credentials = await this.#deps.registry.credentials(id, call);
+    return credentials === undefined ? failed : replyOf(credentials.value);
   }
 
-  /** Only an attempt that names an existing device has somebody to tell of. */
-  async #refused(name: string, profile: DeviceProfileDocument, call: CallOptions): Promise<void> {
-    const device = await this.#deviceOf(profile.tenantId, name, call);
-    if (device !== undefined) await this.#tell("PROVISION_FAILURE", device, profile, call);
-  }
-
-  #tell(
-    type: string,
-    device: Stored<DeviceDocument>,
-    profile: DeviceProfileDocument,
-    call: CallOptions,
-  ): Promise<void> {
-    const { id, tenantId, customerId, name } = device.value;
-    const data = writeTypedJson(deviceView(device) as unknown as Plain);
-    const originator = { entityType: "DEVICE", id };
-    const ruleChainId = profile.defaultRuleChainId;
-    return publishEntityEvent(
-      this.#deps,
-      { tenantId, customerId, type, originator, entityName: name, ruleChainId, data },
-      call,
-    );
-  }
-
-  /** A type whose data is missing gets a token, as recorded (device-api corrections, 6.1). */
-  #credentialsOf(request: ProvisionRequest): CredentialsDraft {
-    const { clientId, username, password, hash, token } = request;
-    if (request.credentialsType === "MQTT_BASIC") {
-      const value = JSON.stringify({
-        clientId: clientId ?? null,
-        userName: username ?? null,
-        password: password ?? null,
-      });
-      return { credentialsType: "MQTT_BASIC", credentialsValue: value };
-    }
-    if (request.credentialsType === "X509_CERTIFICATE" && hash !== undefined && hash !== "") {
-      return { credentialsType: "X509_CERTIFICATE", credentialsValue: hash };
-    }
-    return {
-      credentialsType: "ACCESS_TOKEN",
-      credentialsId: token === undefined || token === "" ? this.#draw() : token,
-    };
-  }
-
-  #draw(): string {
+  #drawName(): string {
     const { world } = this.#deps;
-    // Two random UUIDs hold more chance than twenty letters and digits show.
-    const bytes = Buffer.from(`${world.uuid()}${world.uuid()}`.replaceAll("-", ""), "hex");
-    const usable = [...bytes].filter((byte) => byte < 256 - (256 % alphabet.length));
-    const text = usable.map((byte) => alphabet[byte % alphabet.length]).join("");
-    return text.length >= drawnLength ? text.slice(0, drawnLength) : this.#draw();
+    return `${world.uuid()}${world.uuid()}`.replaceAll("-", "").slice(0, nameLength);
   }
+}
+
+/** Undefined: the registry draws a token. So it is for a type whose data is missing, as the reference does. */
+function credentialsOf(request: ProvisionRequest): CredentialsDraft | undefined {
+  const { credentialsType, clientId = null, username: userName = null, password = null, hash, token } = request;
+  if (credentialsType === "MQTT_BASIC") {
+    return { credentialsType, credentialsValue: JSON.stringify({ clientId, userName, password }) };
+  }
+  if (credentialsType === "X509_CERTIFICATE" && hash !== undefined && hash !== "") {
+    return { credentialsType, credentialsValue: hash };
+  }
+  const given = credentialsType === undefined || credentialsType === "ACCESS_TOKEN" ? token : undefined;
+  return given === undefined || given === "" ? undefined : { credentialsType: "ACCESS_TOKEN", credentialsId: given };
 }
 
 function replyOf({ credentialsType, credentialsId, credentialsValue }: DeviceCredentialsDocument): ProvisionReply {

@@ -4,26 +4,19 @@ import {
   type Collection,
   type DeviceCredentialsDocument,
   type DeviceDocument,
-  type DeviceEvent,
   type DeviceProfileDocument,
   type DeviceRegistry,
   type Doer,
   deviceCollection,
   deviceCredentialsCollection,
-  deviceLane,
   deviceProfileCollection,
-  deviceView,
   type EntityData,
-  entityKey,
   isFault,
-  type Plain,
-  publishEntityEvent,
   type Removal,
   type RpcDocument,
   rpcCollection,
-  type Stored,
-  writeTypedJson,
 } from "@heddle/plugin-sdk";
+import { DeviceNews } from "./device-news.ts";
 import type { RegistryDeps } from "./device-registry.ts";
 
 /** The request and the background do the same work at the same time: somebody was faster. */
@@ -35,6 +28,7 @@ function goneAlready(error: unknown): void {
 export class DeviceData implements EntityData {
   readonly #deps: RegistryDeps;
   readonly #registry: DeviceRegistry;
+  readonly #news: DeviceNews;
   readonly #devices: Collection<DeviceDocument>;
   readonly #credentials: Collection<DeviceCredentialsDocument>;
   readonly #profiles: Collection<DeviceProfileDocument>;
@@ -43,6 +37,7 @@ export class DeviceData implements EntityData {
   constructor(deps: RegistryDeps, registry: DeviceRegistry) {
     this.#deps = deps;
     this.#registry = registry;
+    this.#news = new DeviceNews(deps);
     this.#devices = deps.entities.collection(deviceCollection);
     this.#credentials = deps.entities.collection(deviceCredentialsCollection);
     this.#profiles = deps.entities.collection(deviceProfileCollection);
@@ -84,7 +79,8 @@ export class DeviceData implements EntityData {
     const device = await this.#registry.devices.get(id, call);
     await this.#removeCredentials(id, call);
     if (device === undefined || (await this.#devices.remove([id], call)) === 0) return;
-    await this.#tellDeleted(device, by, call);
+    const profile = await this.#registry.profiles.get(device.value.deviceProfileId, call);
+    await this.#news.tell("ENTITY_DELETED", { device, by, profile: profile?.value }, call);
   }
 
   async #removeCredentials(deviceId: string, call: CallOptions): Promise<void> {
@@ -94,33 +90,15 @@ export class DeviceData implements EntityData {
 
   /** Sessions end before the telemetry goes: they would write more of it. */
   async #forgetDevice(tenantId: string, id: string, call: CallOptions): Promise<void> {
-    const { lanes, telemetry } = this.#deps;
     const entity = { entityType: "DEVICE", id };
     await this.#removeCredentials(id, call);
-    const event: DeviceEvent = { kind: "deleted", tenantId, deviceId: id };
-    await lanes.publish(deviceLane, entityKey(tenantId, entity), event, call);
-    await telemetry.forget(tenantId, [entity], call);
+    await this.#news.notify({ kind: "deleted", tenantId, deviceId: id }, call);
+    await this.#deps.telemetry.forget(tenantId, [entity], call);
     for await (const batch of batchesOf(this.#rpcs, { tenantId, deviceId: id }, call)) {
       await this.#rpcs.remove(
         batch.map(({ value }) => value.id),
         call,
       );
     }
-  }
-
-  async #tellDeleted(device: Stored<DeviceDocument>, by: Doer | undefined, call: CallOptions): Promise<void> {
-    const { id, tenantId, customerId, name, deviceProfileId } = device.value;
-    const profile = await this.#registry.profiles.get(deviceProfileId, call);
-    const event = {
-      tenantId,
-      customerId,
-      type: "ENTITY_DELETED",
-      originator: { entityType: "DEVICE", id },
-      entityName: name,
-      ruleChainId: profile?.value.defaultRuleChainId,
-      by,
-      data: writeTypedJson(deviceView(device) as unknown as Plain),
-    };
-    await publishEntityEvent(this.#deps, event, call);
   }
 }

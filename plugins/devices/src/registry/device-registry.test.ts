@@ -1,8 +1,13 @@
 import {
   type DeviceControl,
   decodeRuleRecord,
+  deviceCredentialsCollection,
+  type LaneHandler,
   type LaneSpec,
   type Lanes,
+  type LaneTurn,
+  type OtaPackageDocument,
+  otaPackageCollection,
   type Plain,
   ruleLane,
   type Telemetry,
@@ -11,19 +16,29 @@ import {
 import { MemoryEntityStore } from "@heddle/plugin-sdk/testing";
 import { describe, expect, it } from "vitest";
 import { DeviceData } from "./device-data.ts";
+import { DeviceNews } from "./device-news.ts";
 import { StoredDevices } from "./device-registry.ts";
+import { ProfileFollowers, profileLane } from "./profile-followers.ts";
 
 const call = { signal: new AbortController().signal };
 const tenantId = "5b0a2a70-0000-11f0-8000-000000000001";
 
+const turn = { ...call, attempt: 1, sentAt: 0, trace: "" } satisfies LaneTurn;
+
 function setUp() {
   const told: { type: string; metadata: Readonly<Record<string, string>> }[] = [];
   const events: Plain[] = [];
+  const changes: Plain[] = [];
   const forgotten: string[] = [];
+  let follow: LaneHandler = () => {};
   const lanes = {
     publish: async (lane: LaneSpec, _key: string, body: Plain) => {
       if (lane === ruleLane) told.push(decodeRuleRecord(body as Uint8Array));
-      else events.push(body);
+      else (lane === profileLane ? changes : events).push(body);
+    },
+    consume: (_lane: LaneSpec, _group: string, handle: LaneHandler) => {
+      follow = handle;
+      return { [Symbol.asyncDispose]: async () => {} };
     },
   } as unknown as Lanes;
   const telemetry = {
@@ -32,10 +47,27 @@ function setUp() {
       forgotten.push(...entities.map(({ id }) => id));
     },
   } as unknown as Telemetry;
-  const world = { now: () => 1_700_000_000_000, uuid: () => crypto.randomUUID() } as unknown as World;
+  let now = 1_700_000_000_000;
+  const world = { now: () => now, uuid: () => crypto.randomUUID() } as unknown as World;
   const deps = { world, lanes, telemetry, entities: new MemoryEntityStore(), control: () => ({}) as DeviceControl };
   const registry = new StoredDevices(deps);
-  return { registry, data: new DeviceData(deps, registry), told, events, forgotten };
+  return {
+    registry,
+    deps,
+    entities: deps.entities,
+    data: new DeviceData(deps, registry),
+    told,
+    events,
+    forgotten,
+    /** What the lane would hand over next. */
+    async follow(): Promise<void> {
+      await registry.start();
+      for (const body of changes.splice(0)) await follow("", body, turn);
+    },
+    later: (ms: number) => {
+      now += ms;
+    },
+  };
 }
 
 describe("device registry", () => {
@@ -147,14 +179,103 @@ describe("device registry", () => {
   });
 
   it("keeps profiles that are in use or the default, and renames the type of their devices", async () => {
-    const { registry } = setUp();
+    const { registry, follow } = setUp();
     const { value } = await registry.save({ tenantId, device: { name: "A", type: "pump" } }, call);
     const profileId = value.deviceProfileId;
     await expect(registry.removeProfile({ tenantId, profileId }, call)).rejects.toThrow("referenced by the devices");
     const profile = (await registry.profiles.get(profileId, call))?.value;
     await registry.saveProfile({ tenantId, profile: { ...profile, name: "well" } }, call);
+    await follow();
     expect((await registry.devices.get(value.id, call))?.value.type).toBe("well");
     const byDefault = (await registry.defaultProfile(tenantId, call)).value.id;
     await expect(registry.removeProfile({ tenantId, profileId: byDefault }, call)).rejects.toThrow("Default");
+  });
+
+  it("R-PROF-08 tells every device of a profile that changed, again after a crash", async () => {
+    const { registry, deps, events } = setUp();
+    const names = Array.from({ length: 7 }, (_, at) => `D${at}`);
+    for (const name of names) await registry.save({ tenantId, device: { name, type: "pump" } }, call);
+    const [first] = (await registry.devices.find({ where: { tenantId }, limit: 1 }, call)).items;
+    const profile = (await registry.profiles.get(first?.value.deviceProfileId ?? "", call))?.value;
+    const { value } = await registry.saveProfile({ tenantId, profile: { ...profile, name: "well" } }, call);
+    let handle: LaneHandler = () => {};
+    const lanes = {
+      ...deps.lanes,
+      consume: (_lane: LaneSpec, _group: string, run: LaneHandler) => {
+        handle = run;
+      },
+    } as unknown as Lanes;
+    new ProfileFollowers({ ...deps, lanes }, new DeviceNews(deps), 3).start();
+    for (let times = 0; times < 2; times++) await handle("", { tenantId, profileId: value.id }, turn);
+    expect(events).toHaveLength(2 * names.length);
+    const typed = await registry.devices.find({ where: { tenantId, type: "well" }, limit: 1 }, call);
+    expect(typed.total).toBe(names.length);
+  });
+
+  it("annotates without a word to rule chains", async () => {
+    const { registry, told, events } = setUp();
+    const { value } = await registry.save({ tenantId, device: { name: "A", additionalInfo: { a: 1 } } }, call);
+    told.length = 0;
+    const noted = await registry.annotate({ tenantId, deviceId: value.id, members: { b: 2 } }, call);
+    expect(noted?.value.additionalInfo).toEqual({ a: 1, b: 2 });
+    expect([told, events]).toEqual([[], [{ kind: "updated", tenantId, deviceId: value.id }]]);
+    expect(await registry.annotate({ tenantId, deviceId: "gone", members: {} }, call)).toBeUndefined();
+  });
+
+  it("assigns a free device only once on request", async () => {
+    const { registry } = setUp();
+    const { value } = await registry.save({ tenantId, device: { name: "A" } }, call);
+    const claim = (customerId: string) =>
+      registry.assign({ tenantId, deviceId: value.id, customerId, onlyFree: true }, call);
+    const outcomes = await Promise.allSettled([claim("c1"), claim("c2"), claim("c1")]);
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+    await expect(claim("c1")).rejects.toMatchObject({ code: "registry.assigned" });
+  });
+
+  it("takes over credentials that a crash left without a device, when nobody can be making it any more", async () => {
+    const { registry, entities, later } = setUp();
+    const orphan = {
+      id: "o",
+      tenantId,
+      createdTime: 1_700_000_000_000,
+      deviceId: "never made",
+      credentialsType: "ACCESS_TOKEN" as const,
+      credentialsId: "TOKEN",
+      credentialsValue: null,
+    };
+    await entities.collection(deviceCredentialsCollection).put([{ value: orphan, expect: "absent" }], call);
+    const credentials = { credentialsType: "ACCESS_TOKEN" as const, credentialsId: "TOKEN" };
+    const save = () => registry.save({ tenantId, device: { name: "A" }, credentials }, call);
+    await expect(save()).rejects.toThrow("already assigned");
+    later(60_000);
+    const { value } = await save();
+    expect((await registry.credentials(value.id, call))?.value.credentialsId).toBe("TOKEN");
+    // Those of a device that exists are never taken.
+    later(60_000);
+    await expect(registry.save({ tenantId, device: { name: "B" }, credentials }, call)).rejects.toThrow("already");
+  });
+
+  it("refuses packages that do not fit (rest-semantics 6.8)", async () => {
+    const { registry, entities, events } = setUp();
+    const { value } = await registry.save({ tenantId, device: { name: "A" } }, call);
+    const fits = { id: "p", tenantId, type: "FIRMWARE", title: "t", version: "1", url: null, hasData: true } as const;
+    const save = async (change: Partial<OtaPackageDocument>, field: "firmwareId" | "softwareId" = "firmwareId") => {
+      const document = { ...fits, deviceProfileId: value.deviceProfileId, ...change } as OtaPackageDocument;
+      await entities.collection(otaPackageCollection).put([{ value: document, expect: "any" }], call);
+      return registry.save({ tenantId, device: { ...value, [field]: "p" } }, call);
+    };
+    const refused = async (change: Partial<OtaPackageDocument>, text: string) =>
+      expect(save(change)).rejects.toThrow(text);
+    await expect(registry.save({ tenantId, device: { ...value, firmwareId: "none" } }, call)).rejects.toThrow(
+      "Can't assign non-existent firmware!",
+    );
+    await refused({ tenantId: "other" }, "Can't assign firmware from different tenant!");
+    await refused({ type: "SOFTWARE" }, "Can't assign firmware with type: SOFTWARE!");
+    await refused({ hasData: false }, "Can't assign firmware with empty data!");
+    await refused({ deviceProfileId: "other" }, "Can't assign firmware with different deviceProfile!");
+    await expect(save({}, "softwareId")).rejects.toThrow("Can't assign software with type: FIRMWARE!");
+    expect(events).toEqual([]);
+    expect((await save({ deviceProfileId: null })).value.firmwareId).toBe("p");
+    expect(events).toEqual([{ kind: "updated", tenantId, deviceId: value.id }]);
   });
 });

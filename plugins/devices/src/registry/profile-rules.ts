@@ -1,4 +1,10 @@
+import { payloadSettings, schemasOf } from "@heddle/payload-codec";
 import { checkTexts, type DeviceProfileDocument, type Draft, invalid, requireText } from "@heddle/plugin-sdk";
+import { alarmRules } from "./alarm-rules.ts";
+import { provisionSettings } from "./provision-rules.ts";
+
+/** The queues there are; chains run alike in all of them (rest-semantics 7.9). */
+const queues = ["Main", "HighPriority", "SequentialByOriginator"];
 
 const mqttDefaults = {
   type: "MQTT",
@@ -11,6 +17,16 @@ const mqttDefaults = {
   sendAckOnValidationException: false,
 };
 
+const coapDefaults = {
+  type: "COAP",
+  coapDeviceTypeConfiguration: {
+    coapDeviceType: "DEFAULT",
+    transportPayloadTypeConfiguration: { transportPayloadType: "JSON" },
+  },
+  clientSettings: null,
+};
+
+type Members = Readonly<Record<string, unknown>>;
 type Content = Omit<DeviceProfileDocument, "id" | "tenantId" | "createdTime">;
 
 /** A profile on which every device works without further settings. */
@@ -31,7 +47,12 @@ export function plainProfile(name: string, isDefault: boolean): Content {
     softwareId: null,
     externalId: null,
     image: null,
-    profileData: profileData({ provisionType: "DISABLED", transportType: "DEFAULT", given: {} }),
+    profileData: {
+      configuration: { type: "DEFAULT" },
+      transportConfiguration: { type: "DEFAULT" },
+      provisionConfiguration: { type: "DISABLED", provisionDeviceSecret: null },
+      alarms: null,
+    },
   };
 }
 
@@ -45,7 +66,11 @@ export function checkProfile(draft: Draft<DeviceProfileDocument>): Content {
   }
   if (draft.profileData === undefined || draft.profileData === null)
     throw invalid("Device profile data should be specified!");
-  const { type, transportType, provisionType = "DISABLED" } = draft;
+  const { type, transportType, provisionType = "DISABLED", profileData } = draft;
+  checkNames(draft);
+  const configuration = profileData["provisionConfiguration"] as Members | undefined;
+  const key = draft.provisionDeviceKey ?? null;
+  const provision = provisionSettings({ type: provisionType, key, configuration });
   return {
     name,
     type,
@@ -53,7 +78,7 @@ export function checkProfile(draft: Draft<DeviceProfileDocument>): Content {
     provisionType,
     description: draft.description ?? null,
     default: draft.default ?? false,
-    provisionDeviceKey: draft.provisionDeviceKey ?? null,
+    provisionDeviceKey: provision.provisionDeviceKey,
     defaultRuleChainId: draft.defaultRuleChainId ?? null,
     defaultDashboardId: draft.defaultDashboardId ?? null,
     defaultQueueName: draft.defaultQueueName ?? null,
@@ -62,23 +87,30 @@ export function checkProfile(draft: Draft<DeviceProfileDocument>): Content {
     softwareId: draft.softwareId ?? null,
     externalId: draft.externalId ?? null,
     image: draft.image ?? null,
-    profileData: profileData({ transportType, provisionType, given: draft.profileData }),
+    profileData: {
+      configuration: profileData["configuration"] ?? { type: "DEFAULT" },
+      transportConfiguration: transportSettings(transportType, profileData["transportConfiguration"] as Members),
+      provisionConfiguration: provision.configuration,
+      alarms: alarmRules(profileData["alarms"]),
+    },
   };
 }
 
-function profileData(what: {
-  readonly transportType: string;
-  readonly provisionType: string;
-  readonly given: Readonly<Record<string, unknown>>;
-}): Record<string, unknown> {
-  const { transportType, provisionType, given } = what;
-  const transport = given["transportConfiguration"] as Record<string, unknown> | undefined;
-  const provision = given["provisionConfiguration"] as Record<string, unknown> | undefined;
-  return {
-    configuration: given["configuration"] ?? { type: "DEFAULT" },
-    transportConfiguration:
-      transportType === "MQTT" ? { ...mqttDefaults, ...transport } : (transport ?? { type: transportType }),
-    provisionConfiguration: { type: provisionType, provisionDeviceSecret: null, ...provision },
-    alarms: given["alarms"] ?? null,
-  };
+/** There are no dashboards here, so none can be assigned. */
+function checkNames({ defaultQueueName, defaultDashboardId }: Draft<DeviceProfileDocument>): void {
+  if (defaultQueueName !== undefined && defaultQueueName !== null && defaultQueueName !== "") {
+    if (!queues.includes(defaultQueueName)) throw invalid("Device profile is referencing to non-existent queue!");
+  }
+  if (defaultDashboardId !== undefined && defaultDashboardId !== null) {
+    throw invalid("Can't assign non-existent dashboard!");
+  }
+}
+
+/** Schemas are read when they are saved: a device could not tell anybody that they are broken (rest-semantics 15.6). */
+function transportSettings(type: string, given: Members | null | undefined): Members {
+  if (type !== "MQTT" && type !== "COAP") return given ?? { type };
+  const settings: Members = { ...(type === "MQTT" ? mqttDefaults : coapDefaults), ...given };
+  const protobuf = payloadSettings(settings);
+  if (protobuf !== undefined) schemasOf(protobuf);
+  return settings;
 }

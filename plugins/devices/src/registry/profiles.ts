@@ -16,14 +16,13 @@ import {
   type Plain,
   publishEntityEvent,
   putOne,
-  type RuleChainDocument,
-  ruleChainCollection,
   type Stored,
   takenFields,
   type World,
   writeTypedJson,
 } from "@heddle/plugin-sdk";
 import { checkProfile, plainProfile } from "./profile-rules.ts";
+import type { References } from "./references.ts";
 
 const defaultName = "default";
 
@@ -43,14 +42,14 @@ interface Saving {
 export class DeviceProfiles {
   readonly collection: Collection<DeviceProfileDocument>;
   readonly #deps: ProfileDeps;
+  readonly #references: References;
   readonly #devices: Collection<DeviceDocument>;
-  readonly #chains: Collection<RuleChainDocument>;
 
-  constructor(deps: ProfileDeps) {
+  constructor(deps: ProfileDeps, references: References) {
     this.#deps = deps;
+    this.#references = references;
     this.collection = deps.entities.collection(deviceProfileCollection);
     this.#devices = deps.entities.collection(deviceCollection);
-    this.#chains = deps.entities.collection(ruleChainCollection);
   }
 
   async byDefault(tenantId: string, call: CallOptions): Promise<Stored<DeviceProfileDocument>> {
@@ -93,7 +92,7 @@ export class DeviceProfiles {
         stored = await putOne(this.collection, { value, expect: "absent" }, call);
       } else stored = await this.#replace(profile.id, { tenantId, content, version: profile.version }, call);
     } catch (error) {
-      throw profileFault(error);
+      throw profileFault(error, content.provisionType);
     }
     await this.tell(profile.id === undefined ? "ENTITY_CREATED" : "ENTITY_UPDATED", { profile: stored, by }, call);
     return stored;
@@ -150,11 +149,9 @@ export class DeviceProfiles {
         throw invalid("Another default device profile is present in scope of current tenant!");
       }
     }
-    const chainId = profile.defaultRuleChainId;
-    if (chainId === undefined || chainId === null) return;
-    const [chain] = await this.#chains.get([chainId], call);
-    if (chain === undefined) throw invalid("Can't assign non-existent rule chain!");
-    if (chain.value.tenantId !== tenantId) throw invalid("Can't assign rule chain from different tenant!");
+    await this.#references.checkRuleChain({ tenantId, id: profile.defaultRuleChainId }, call);
+    const { id: profileId, firmwareId, softwareId } = profile;
+    await this.#references.checkPackages({ tenantId, profileId, firmwareId, softwareId }, call);
   }
 
   async #isUsed(deviceProfileId: string, call: CallOptions): Promise<boolean> {
@@ -177,10 +174,12 @@ export function missingProfile(id: string): Fault {
   return new Fault("missing", "record.missing", `Device profile with id [${id}] is not found`);
 }
 
-function profileFault(error: unknown): unknown {
+function profileFault(error: unknown, provisionType: string): unknown {
   const taken = takenFields(error);
   if (taken === undefined) return error;
-  if (taken.includes("provisionDeviceKey"))
-    return invalid("Device profile with such provision device key already exists!");
+  if (taken.includes("provisionDeviceKey")) {
+    const noun = provisionType === "X509_CERTIFICATE_CHAIN" ? "certificate" : "provision device key";
+    return invalid(`Device profile with such ${noun} already exists!`);
+  }
   return invalid("Device profile with such name already exists!");
 }

@@ -30,8 +30,8 @@ export function schemasOf(settings: PayloadSettings): Schemas {
     return payloadType(text, label);
   };
   const schemas = {
-    telemetry: source("deviceTelemetryProtoSchema", "telemetry proto schema"),
     attributes: source("deviceAttributesProtoSchema", "attributes proto schema"),
+    telemetry: source("deviceTelemetryProtoSchema", "telemetry proto schema"),
     rpcRequest: source("deviceRpcRequestProtoSchema", "rpc request proto schema", defaultRpcRequest),
     rpcResponse: source("deviceRpcResponseProtoSchema", "rpc response proto schema", defaultRpcResponse),
   };

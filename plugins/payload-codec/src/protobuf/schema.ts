@@ -35,12 +35,19 @@ function parse(source: string, label: string): protobuf.IParserResult {
     result = protobuf.parse(source, { keepCase: true });
     result.root.resolveAll();
   } catch (error) {
-    throw invalid(`[Transport Configuration] failed to parse ${label} due to: ${(error as Error).message}`);
+    throw invalid(`[Transport Configuration] failed to parse ${label} due to: ${reasonOf(error as Error, source)}`);
   }
   if (!/^\s*(?:(?:\/\/[^\n]*|\/\*[\s\S]*?\*\/)\s*)*syntax\s*=\s*["']proto3["']\s*;/.test(source)) {
     throw invalid(`[Transport Configuration] invalid schema syntax: not proto3 for ${label} provided!`);
   }
   return result;
+}
+
+/** With the column, which the parser does not tell, in the words that clients know. */
+function reasonOf({ message }: Error, source: string): string {
+  const [, label = "", line = ""] = /^illegal token '(.*)' \(line (\d+)\)$/s.exec(message) ?? [];
+  const column = source.split("\n")[Number(line) - 1]?.indexOf(label) ?? -1;
+  return label === "" || column < 0 ? message : `Syntax error in :${line}:${column + 1}: unexpected label: ${label}`;
 }
 
 /** Telemetry with a time of its own has `optional int64 ts` beside the message `values` (device-api 2.13). */

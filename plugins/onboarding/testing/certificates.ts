@@ -1,0 +1,45 @@
+/** Certificates of an authority of our own, base64 of the DER, valid until 2126. */
+
+/** CN=Plant CA, signs the others. */
+export const plantAuthority = [
+  "MIIBfDCCASOgAwIBAgIUHHBhvRfN/2YiEGjcvzG1ZMOt7ukwCgYIKoZIzj0EAwIwEzERMA8GA1UEAwwIUGxhbnQgQ0EwIBcNMjYx",
+  "MjAxMTAwMzU5WhgPMjEyNjExMDcxMDAzNTlaMBMxETAPBgNVBAMMCFBsYW50IENBMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE",
+  "3nQD19hhBSPmGjvzoKfIy+v+haQmWr2JPrAgTT1Rk0fRFnKTjRrLT3OzBJjL79ue0xsySAnsmDnoLJWtPq9rhKNTMFEwHQYDVR0O",
+  "BBYEFGBZqSUn61/maiuCP2q41AkZfOceMB8GA1UdIwQYMBaAFGBZqSUn61/maiuCP2q41AkZfOceMA8GA1UdEwEB/wQFMAMBAf8w",
+  "CgYIKoZIzj0EAwIDRwAwRAIgIIxxwNCrA6rHekduQpSKj0Vd/VN/w+Ladi+cx2upEWYCID14ncKclsAFuAjQstVbDSbFrKmwjESb",
+  "P65OnxwHJt8J",
+].join("");
+
+/** O=Plant, CN=pump-7@plant. */
+export const pump = [
+  "MIIBNjCB3QIUbjqd0z1mFp5suVJkMHhFUOP68bcwCgYIKoZIzj0EAwIwEzERMA8GA1UEAwwIUGxhbnQgQ0EwIBcNMjYxMjAxMTAw",
+  "NDAwWhgPMjEyNjExMDcxMDA0MDBaMCcxDjAMBgNVBAoMBVBsYW50MRUwEwYDVQQDDAxwdW1wLTdAcGxhbnQwWTATBgcqhkjOPQIB",
+  "BggqhkjOPQMBBwNCAAQvkZiVKpJaHuwz/hCcz6DcaKQ6sxik5zSHW/rgEqolKOOx5ErIHsxA7qMiQ0EmhWw3ptYq7PW4sJkXmDfm",
+  "3cofMAoGCCqGSM49BAMCA0gAMEUCIQCkbluZfy5bMjPYyowhiYAuACzM28JpCF9tsW11uCcYXAIgK58JG4ol8cH83o2TGSx2THhI",
+  "iCjVOKGZwOwmyLpaoAA=",
+].join("");
+
+/** The same subject with another key. */
+export const pumpRenewed = [
+  "MIIBNjCB3QIUbjqd0z1mFp5suVJkMHhFUOP68bgwCgYIKoZIzj0EAwIwEzERMA8GA1UEAwwIUGxhbnQgQ0EwIBcNMjYxMjAxMTAw",
+  "NDAwWhgPMjEyNjExMDcxMDA0MDBaMCcxDjAMBgNVBAoMBVBsYW50MRUwEwYDVQQDDAxwdW1wLTdAcGxhbnQwWTATBgcqhkjOPQIB",
+  "BggqhkjOPQMBBwNCAAS0i2IREb2Romh4/6aYZr8TOKqOHxCSE2CLhEQw0Kf9cRsMkCsiIWjHpjC7ftS3DmCnrH6cpQh/6fLY8tfs",
+  "ELqGMAoGCCqGSM49BAMCA0gAMEUCIQCOhQd+6/kGuYGXk6oYUh+lMlC8Ewt2FGwBCoOuppzirgIgQODXp0nrrzizMmD+5PrKiJo+",
+  "+E6oIvnnXLqC7cuOOrg=",
+].join("");
+
+/** CN=well-1@plant. */
+export const well = [
+  "MIIBJjCBzQIUbjqd0z1mFp5suVJkMHhFUOP68bowCgYIKoZIzj0EAwIwEzERMA8GA1UEAwwIUGxhbnQgQ0EwIBcNMjYxMjAxMTAw",
+  "NDAwWhgPMjEyNjExMDcxMDA0MDBaMBcxFTATBgNVBAMMDHdlbGwtMUBwbGFudDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABMjY",
+  "ktDw72IUnoP7dqi6JT+53GSFpk0a4wAjE3Y1tk06w39rVYZ5hwtuK/nsSiCYzeOez/d9gjBzFwKZeDLT7IEwCgYIKoZIzj0EAwID",
+  "SAAwRQIgS36ldq3Xo7x0k1kglclOMlUZkZt4cV5el8O+JBfcUYYCIQDWE4k4LVvoeNHoO1IMHS+iuIKyW6YXk3KuXgqeUbH9Jg==",
+].join("");
+
+/** CN=elsewhere. */
+export const elsewhere = [
+  "MIIBJDCBygIUbjqd0z1mFp5suVJkMHhFUOP68bkwCgYIKoZIzj0EAwIwEzERMA8GA1UEAwwIUGxhbnQgQ0EwIBcNMjYxMjAxMTAw",
+  "NDAwWhgPMjEyNjExMDcxMDA0MDBaMBQxEjAQBgNVBAMMCWVsc2V3aGVyZTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABKlJZ15a",
+  "rV+UMyLc2aPHVgu3EsF1vxyxiuNyzdx7f0PmEdNnoo67S5OyPROm0r29xG+TA5qHmFNvnyXlCE3QU9QwCgYIKoZIzj0EAwIDSQAw",
+  "RgIhAMC4vK78nKS6rU8dtIPhvu2agNDwY6rl5Xxhf6HbN/kNAiEA2/O6k7eZDSVhHecxQBC9oR+ihauRTlSJItEE6LhVxPs=",
+].join("");
