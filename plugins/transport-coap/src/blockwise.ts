@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib";
 import type { World } from "@heddle/plugin-sdk";
 import type { Block, Request } from "./request.ts";
-import type { Response } from "./response.ts";
+import type { Response, Source } from "./response.ts";
 import { type TransferLimits, Transfers } from "./transfers.ts";
 
 export interface BlockLimits extends TransferLimits {
@@ -15,10 +15,10 @@ interface Upload {
 }
 
 interface Download {
-  readonly body: Buffer;
+  readonly source: Source;
+  /** What it takes in memory. */
   readonly bytes: number;
   readonly response: Response;
-  readonly etag: Buffer;
 }
 
 interface BlockwiseOptions {
@@ -64,32 +64,49 @@ export class Blockwise {
 
   /** The response as one message: its first block, when it is larger; the rest waits to be asked for. */
   cut(request: Request, response: Response): Response {
-    const body = response.payload;
-    const num = request.block2?.num ?? 0;
-    const szx = Math.min(request.block2?.szx ?? largestSzx, largestSzx);
-    if (body === undefined || !response.code.startsWith("2.") || (num === 0 && body.length <= 16 << szx)) {
-      return response;
-    }
+    const { payload } = response;
+    if (payload === undefined || !this.#isCut(request, response, payload.length)) return response;
     const etag = Buffer.alloc(4);
-    etag.writeUInt32BE(crc32(body));
-    const download = { body, bytes: body.length, response, etag };
-    this.#downloads.put(keyOf(request), download, this.#options.world.elapsed());
-    return slice(download, { num, szx, more: false });
+    etag.writeUInt32BE(crc32(payload));
+    const source = { size: payload.length, etag, read: async (from: number, to: number) => payload.subarray(from, to) };
+    const block = blockFor(request);
+    this.#keep(request, { source, bytes: payload.length, response });
+    return slice({ source, response }, block, payload.subarray(...rangeOf(block)));
   }
 
   async #whole(request: Request): Promise<Response> {
     const { body } = this.#options.limits;
     if (request.payload.length > body) return { code: "4.13", size1: body };
-    return this.cut(request, await this.#options.handle(request));
+    const response = await this.#options.handle(request);
+    const { source } = response;
+    if (source === undefined) return this.cut(request, response);
+    if (!this.#isCut(request, response, source.size)) return bare(response, await source.read(0, source.size));
+    this.#keep(request, { source, bytes: 0, response });
+    return this.#piece({ source, response }, blockFor(request));
+  }
+
+  #isCut({ block2 }: Request, { code }: Response, size: number): boolean {
+    const szx = Math.min(block2?.szx ?? largestSzx, largestSzx);
+    return code.startsWith("2.") && ((block2?.num ?? 0) > 0 || size > 16 << szx);
+  }
+
+  #keep(request: Request, download: Download): void {
+    this.#downloads.put(keyOf(request), download, this.#options.world.elapsed());
+  }
+
+  async #piece(download: Pick<Download, "source" | "response">, block: Block): Promise<Response> {
+    const [from, to] = rangeOf(block);
+    const { source } = download;
+    if (from >= source.size) return { code: "4.00" };
+    return slice(download, block, await source.read(from, Math.min(to, source.size)));
   }
 
   /** A later block of what was answered; a GET whose answer has gone is read again. */
   async #next(request: Request, block: Block): Promise<Response> {
-    const key = keyOf(request);
-    const download = this.#downloads.get(key);
+    const download = this.#downloads.get(keyOf(request));
     if (download === undefined) return request.method === "GET" ? this.#whole(request) : { code: "4.08" };
-    this.#downloads.put(key, download, this.#options.world.elapsed());
-    return slice(download, { ...block, szx: Math.min(block.szx, largestSzx) });
+    this.#keep(request, download);
+    return this.#piece(download, { ...block, szx: Math.min(block.szx, largestSzx) });
   }
 
   async #upload(request: Request, block1: Block): Promise<Response> {
@@ -123,19 +140,35 @@ export class Blockwise {
   }
 }
 
-function slice({ body, response, etag }: Download, { num, szx }: Block): Response {
+/** The block that a request asks for, the first where it does not say. */
+function blockFor({ block2 }: Request): Block {
+  return { num: block2?.num ?? 0, szx: Math.min(block2?.szx ?? largestSzx, largestSzx), more: false };
+}
+
+function rangeOf({ num, szx }: Block): [from: number, to: number] {
   const size = 16 << szx;
-  const start = num * size;
-  if (start >= body.length) return { code: "4.00" };
-  const block2 = { num, szx, more: start + size < body.length };
+  return [num * size, (num + 1) * size];
+}
+
+function bare({ source: _, ...response }: Response, payload: Buffer): Response {
+  return { ...response, payload };
+}
+
+function slice(
+  { source, response }: Pick<Download, "source" | "response">,
+  { num, szx }: Block,
+  payload: Buffer,
+): Response {
+  const [from, to] = rangeOf({ num, szx, more: false });
+  if (from >= source.size) return { code: "4.00" };
+  const block2 = { num, szx, more: to < source.size };
   const { observe, delivery, ...kept } = response;
   const first = num === 0 ? response : kept;
   return {
-    ...first,
-    payload: body.subarray(start, start + size),
+    ...bare(first, payload),
     block2,
-    etag,
-    ...(num === 0 ? { size2: body.length } : {}),
+    etag: source.etag,
+    ...(num === 0 ? { size2: source.size } : {}),
   };
 }
 

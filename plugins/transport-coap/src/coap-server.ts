@@ -4,6 +4,8 @@ import {
   type LaunchOptions,
   type Log,
   type Metric,
+  type Onboarding,
+  type OtaPackages,
   type ReadyNotes,
   type Sessions,
   type World,
@@ -36,6 +38,8 @@ export interface CoapDeps {
   readonly world: World;
   readonly log: Log;
   readonly sessions: Sessions;
+  readonly onboarding: Onboarding;
+  readonly packages: OtaPackages;
   readonly notes: ReadyNotes;
   readonly launch: LaunchOptions;
 }
@@ -110,7 +114,7 @@ export class CoapServer {
   }
 
   #assemble(host: string): Run {
-    const { world, log, sessions } = this.#deps;
+    const { world, log, sessions, onboarding, packages } = this.#deps;
     const { port, receiveBuffer, observers: most } = this.#config;
     const closed = new AbortController();
     const { signal } = closed;
@@ -123,7 +127,10 @@ export class CoapServer {
       receive: (bytes, from) => exchanges.receive(bytes, from),
       dropped: () => this.#metrics.dropped.record(1, sendReason),
     });
-    const device: DeviceCoap = new DeviceCoap({ world, log, sessions, signal, observers: () => observers });
+    const device: DeviceCoap = new DeviceCoap({
+      ...{ world, log, sessions, onboarding, packages, signal },
+      observers: () => observers,
+    });
     const blockwise: Blockwise = new Blockwise({
       world,
       limits: this.#blockLimits(),

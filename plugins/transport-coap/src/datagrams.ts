@@ -3,6 +3,8 @@ export interface Endpoint {
   readonly address: string;
   readonly port: number;
   readonly key: string;
+  /** Hash of the client certificate that the peer has shown, where the datagrams are encrypted (device-api 1.1). */
+  readonly certificateHash?: string;
 }
 
 /** What carries messages: UDP, or anything else that carries datagrams. */

@@ -74,7 +74,7 @@ describe("the device API over CoAP", () => {
     for (const path of ["/api/v1/T1/telemetry", "/api/v1/T1/foo", "/api/v1/T1", "/api/v1", "/api/v1/T1/rpc"]) {
       expect(await call("GET", path), path).toMatchObject({ code: "4.00" });
     }
-    for (const path of ["/api/v1/T1/claim", "/api/v1/provision", "/api/v1/T1/constructor"]) {
+    for (const path of ["/api/v1/T1/claims", "/api/v1/provisions", "/api/v1/T1/constructor"]) {
       expect(await call("POST", path, "{}"), path).toMatchObject({ code: "4.00" });
     }
   });

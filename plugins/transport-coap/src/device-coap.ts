@@ -1,14 +1,20 @@
+import { codecsOf, type PayloadCodec, provisionReplyBytes, provisionRequestText } from "@heddle/payload-codec";
 import {
   asFault,
   type DeviceIdentity,
+  type DeviceProof,
   Fault,
   type Log,
+  type Onboarding,
+  type OtaPackages,
   type Sessions,
   type Uplinks,
   type World,
 } from "@heddle/plugin-sdk";
+import { formatOf } from "./formats.ts";
 import { isObjectText } from "./object-text.ts";
 import type { Observed, Observers } from "./observers.ts";
+import { packageResponse } from "./packages.ts";
 import type { Request } from "./request.ts";
 import type { Response } from "./response.ts";
 import { type Feature, type Route, routeOf } from "./routes.ts";
@@ -17,6 +23,8 @@ interface DeviceCoapOptions {
   readonly world: World;
   readonly log: Log;
   readonly sessions: Sessions;
+  readonly onboarding: Onboarding;
+  readonly packages: OtaPackages;
   readonly signal: AbortSignal;
   observers(): Observers;
 }
@@ -24,6 +32,7 @@ interface DeviceCoapOptions {
 /** A device's own call is answered by then, on this transport (device-api 4.2). */
 const clientRpcMs = 10_000;
 const json = 50;
+const octets = 42;
 const created: Response = { code: "2.01" };
 
 /** `/api/v1/{token}/…` (device-api 4). */
@@ -41,42 +50,90 @@ export class DeviceCoap {
     const route = routeOf(request);
     if (!("feature" in route)) return route;
     try {
-      const device = await this.#options.sessions.authenticate({ kind: "token", token: route.token }, this.#options);
+      if (route.feature === "provision") return await this.#provision(request);
+      const device = await this.#authenticate(request, route);
       if (device === undefined) return { code: "4.01" };
+      this.#options.observers().heard(device.deviceId);
       return await this.#answer(request, device, route);
     } catch (error) {
       return { code: this.#codeOf(error, route.feature) };
     }
   }
 
+  async #authenticate({ from }: Request, { token }: Route): Promise<DeviceIdentity | undefined> {
+    const { sessions, signal } = this.#options;
+    if (sessions.isBlocked(from.address)) return undefined;
+    const by: DeviceProof =
+      token === undefined ? { kind: "x509", hash: from.certificateHash ?? "" } : { kind: "token", token };
+    return sessions.authenticate(by, { signal, from: { transport: "coap", address: from.address } });
+  }
+
   #answer(request: Request, device: DeviceIdentity, route: Route): Promise<Response> | Response {
-    // No package can be assigned here, so none is (device-api 4.7).
-    if (route.feature === "package") return { code: "4.04" };
+    const { feature } = route;
+    if (feature === "firmware" || feature === "software") return this.#package(request, device, feature);
     if (device.transportType !== "DEFAULT" && device.transportType !== "COAP") return { code: "5.00" };
-    // Protobuf profiles know no JSON (device-api 4.5), and Protobuf is not read here.
-    if (wantsProtobuf(device)) return { code: "4.00" };
-    if (request.method === "GET") return this.#get(request, device, route.feature === "rpc" ? "rpc" : "attributes");
+    if (request.method === "GET") return this.#get(request, device, feature === "rpc" ? "rpc" : "attributes");
     return this.#post(request, device, route);
   }
 
-  async #post({ payload, format }: Request, device: DeviceIdentity, { feature, id }: Route): Promise<Response> {
+  #package({ query }: Request, device: DeviceIdentity, feature: "firmware" | "software"): Promise<Response> {
+    this.#of(device).spend();
+    const type = feature === "firmware" ? "FIRMWARE" : "SOFTWARE";
+    return packageResponse(this.#options.packages, { deviceId: device.deviceId, type, query }, this.#options);
+  }
+
+  async #post(request: Request, device: DeviceIdentity, { feature, id }: Route): Promise<Response> {
     const uplinks = this.#of(device);
-    if (feature === "telemetry") await uplinks.telemetry(payload);
-    else if (feature === "attributes") await uplinks.attributes(payload);
-    else if (id === undefined) return this.#clientRpc(uplinks, payload, format);
-    else if (isObjectText(payload)) await uplinks.rpcReply(id, payload);
-    else return { code: "5.00" };
+    const { profile } = codecsOf(device);
+    const { payload } = request;
+    if (feature === "telemetry") await uplinks.telemetry(profile.telemetry(payload));
+    else if (feature === "attributes") await uplinks.attributes(profile.attributes(payload));
+    else if (feature === "claim") await this.#claim(uplinks, device, profile.claim(payload));
+    else if (id === undefined) return this.#clientRpc(uplinks, { request, device, codec: profile });
+    else {
+      const reply = profile.rpcReply(payload);
+      if (!isObjectText(reply)) return { code: "5.00" };
+      await uplinks.rpcReply(id, reply);
+    }
     return created;
+  }
+
+  async #claim(uplinks: Uplinks, device: DeviceIdentity, document: Uint8Array): Promise<void> {
+    uplinks.spend();
+    uplinks.touch();
+    await this.#options.onboarding.openClaim(device, document, this.#options);
+  }
+
+  /** JSON first, then Protobuf; the reply is in the same encoding (device-api 4.8). */
+  async #provision({ payload, format = json }: Request): Promise<Response> {
+    const { onboarding } = this.#options;
+    let protobuf = false;
+    const read = () => {
+      try {
+        return onboarding.readProvisionRequest(payload);
+      } catch (error) {
+        if (asFault(error).code !== "onboarding.json") throw error;
+        const text = provisionRequestText(payload);
+        protobuf = true;
+        return onboarding.readProvisionRequest(text);
+      }
+    };
+    const reply = await onboarding.provision(read(), this.#options);
+    const code = reply.status === "SUCCESS" ? "2.01" : "4.00";
+    if (protobuf) return { code, payload: provisionReplyBytes(reply), format: octets };
+    return { code, payload: Buffer.from(JSON.stringify(reply)), format };
   }
 
   #get(request: Request, device: DeviceIdentity, what: Observed): Promise<Response> | Response {
     const observers = this.#options.observers();
-    const { observe, format = json, block2 } = request;
+    const { observe, block2 } = request;
     if (observe === 0 && (block2 === undefined || block2.num === 0)) {
       return observers.observe(request, { device, what }, async (session) => {
         if (what === "rpc") return { code: "2.03" };
         const { shared = "{}" } = await session.readAttributes({ client: "none", shared: "all" }, this.#options);
-        return { code: "2.05", payload: Buffer.from(shared), format };
+        const { profile } = codecsOf(device);
+        const payload = profile.encoding === "json" ? Buffer.from(shared) : profile.attributesReply(0, { shared });
+        return { code: "2.05", payload, format: formatOf(device, request) };
       });
     }
     if (observe === 1 && observers.cancel(request, device, what)) return { code: "2.02" };
@@ -84,18 +141,26 @@ export class DeviceCoap {
     return this.#readAttributes(request, device);
   }
 
-  async #readAttributes({ query, format = json }: Request, device: DeviceIdentity): Promise<Response> {
-    const client = keysOf(query, "clientKeys=");
-    const shared = keysOf(query, "sharedKeys=");
+  async #readAttributes(request: Request, device: DeviceIdentity): Promise<Response> {
+    const client = keysOf(request.query, "clientKeys=");
+    const shared = keysOf(request.query, "sharedKeys=");
     const all = client === undefined && shared === undefined;
     const want = { client: client ?? (all ? "all" : "none"), shared: shared ?? (all ? "all" : "none") } as const;
     const found = await this.#of(device).readAttributes(want, this.#options);
-    const parts = Object.entries(found).map(([scope, text]) => `"${scope}":${text}`);
-    if (parts.length === 0) return { code: "4.04", format };
-    return { code: "2.05", payload: Buffer.from(`{${parts.join(",")}}`), format };
+    const format = formatOf(device, request);
+    if (Object.keys(found).length === 0) return { code: "4.04", format };
+    return { code: "2.05", payload: codecsOf(device).profile.attributesReply(0, found), format };
   }
 
-  async #clientRpc(uplinks: Uplinks, payload: Buffer, format = json): Promise<Response> {
+  async #clientRpc(
+    uplinks: Uplinks,
+    {
+      request,
+      device,
+      codec,
+    }: { readonly request: Request; readonly device: DeviceIdentity; readonly codec: PayloadCodec },
+  ): Promise<Response> {
+    const payload = codec.clientRpc(request.payload);
     const giveUp = new AbortController();
     const late = () =>
       giveUp.abort(new Fault("unavailable", "coap.rpc-timeout", `no rule chain answered in ${clientRpcMs / 1_000} s`));
@@ -106,7 +171,8 @@ export class DeviceCoap {
       const signal = AbortSignal.any([giveUp.signal, this.#options.signal]);
       const call = uplinks.rpc({ requestId: this.#call, payload }, { signal });
       const [, reply] = await Promise.all([call.accepted, call.reply]);
-      return { code: "2.05", payload: Buffer.from(reply), format };
+      const format = formatOf(device, request);
+      return { code: "2.05", payload: codec.clientRpcReply(this.#call, reply), format };
     } finally {
       timer[Symbol.dispose]();
     }
@@ -130,12 +196,6 @@ export class DeviceCoap {
     if (fault.kind === "internal") this.#options.log.error("request of a device failed", { error });
     return fault.retryable ? "5.03" : "5.00";
   }
-}
-
-function wantsProtobuf({ transport }: DeviceIdentity): boolean {
-  const type = transport["coapDeviceTypeConfiguration"] as Record<string, unknown> | undefined;
-  const payload = type?.["transportPayloadTypeConfiguration"] as Record<string, unknown> | undefined;
-  return payload?.["transportPayloadType"] === "PROTOBUF";
 }
 
 function keysOf(query: readonly string[], name: string): readonly string[] | undefined {

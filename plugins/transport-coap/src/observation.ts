@@ -14,6 +14,8 @@ export interface ObservationOptions {
   readonly exchanges: Pick<Exchanges, "notify" | "forget">;
   /** Number of the first response. */
   readonly sequence: number;
+  /** Content-Format of what is pushed. */
+  readonly format: number;
   cut(request: Request, response: Response): Response;
   now(): number;
   /** The observer reset, did not confirm, or is too slow. */
@@ -24,7 +26,6 @@ export interface ObservationOptions {
 const mostWaiting = 128;
 /** After so long without, a notification asks for an acknowledgement: is anybody there (RFC 7641 section 4.5)? */
 const confirmMs = 24 * 3_600_000;
-const json = 50;
 
 /** One registration of RFC 7641: a peer and a token that want to hear. One confirmable notification waits at a time. */
 export class Observation {
@@ -106,7 +107,7 @@ export class Observation {
     if (!this.#open || this.#busy !== undefined) return;
     const push = this.#waiting.shift();
     if (push === undefined) return;
-    const { request, exchanges, now, cut, lost } = this.#options;
+    const { request, exchanges, now, cut, lost, format } = this.#options;
     this.#busy = push;
     this.#sequence = (this.#sequence + 1) & 0xff_ffff;
     const confirmable = request.confirmable || now() - this.#confirmed > confirmMs;
@@ -115,7 +116,7 @@ export class Observation {
     const whole = {
       code: "2.05",
       payload: push.payload,
-      format: request.format ?? json,
+      format,
       observe: this.#sequence,
       delivery: { acknowledged: () => this.#proceed(), lost },
     };

@@ -1,8 +1,8 @@
+import { codecsOf } from "@heddle/payload-codec";
 import {
   type DeviceIdentity,
   type Downlinks,
   Fault,
-  type RpcRequest,
   type Session,
   type SessionEnd,
   type SessionEndReason,
@@ -10,9 +10,11 @@ import {
   type World,
 } from "@heddle/plugin-sdk";
 import type { Exchanges } from "./exchanges.ts";
+import { formatOf } from "./formats.ts";
 import { Observation } from "./observation.ts";
 import type { Request } from "./request.ts";
 import type { Response } from "./response.ts";
+import { Sleeper } from "./sleeper.ts";
 
 export type Observed = "attributes" | "rpc";
 
@@ -30,6 +32,7 @@ interface ObserversOptions {
 interface Observer {
   readonly session: Promise<Session>;
   readonly by: Map<Observed, Observation>;
+  readonly sleeper: Sleeper;
 }
 
 /** How an observation ends; only `replaced` is given (device-api 4.3), the others tell the device why. */
@@ -86,7 +89,13 @@ export class Observers {
     return true;
   }
 
+  /** Something came from the device: what was held for it may go. */
+  heard(deviceId: string): void {
+    this.#devices.get(deviceId)?.sleeper.heard();
+  }
+
   keep(): void {
+    for (const { sleeper } of this.#devices.values()) sleeper.look();
     const now = this.#options.world.elapsed();
     if (now - this.#kept < keepMs) return;
     this.#kept = now;
@@ -113,7 +122,14 @@ export class Observers {
     }
     const by = new Map<Observed, Observation>();
     const about = { transport: "coap", peer: request.from.key };
-    const observer: Observer = { by, session: sessions.open(device, about, downlinksOf(by), { signal }) };
+    const down: Downlinks = downlinksOf(by, { device, sleeper: () => sleeper });
+    const session = sessions.open(device, about, down, { signal });
+    const log = (line: string) => {
+      // Who has no session any more sleeps unseen.
+      session.then((open) => open.telemetry(Buffer.from(JSON.stringify({ transportLog: line })))).catch(() => {});
+    };
+    const sleeper = new Sleeper({ world: this.#options.world, session, log });
+    const observer: Observer = { by, session, sleeper };
     this.#devices.set(deviceId, observer);
     observer.session.then(
       ({ closed }) => {
@@ -137,6 +153,7 @@ export class Observers {
     const observation: Observation = new Observation({
       request,
       exchanges,
+      format: formatOf(device, request),
       sequence: same && older !== undefined ? older.sequence + 1 : 0,
       cut,
       now: () => world.now(),
@@ -167,6 +184,7 @@ export class Observers {
     const observer = this.#devices.get(deviceId);
     if (observer === undefined) return;
     this.#forget(deviceId, observer);
+    observer.sleeper.close();
     for (const observation of observer.by.values()) observation.close(code);
     const session = await observer.session.catch(() => undefined);
     await session?.[Symbol.asyncDispose]();
@@ -174,6 +192,7 @@ export class Observers {
 
   #ended(deviceId: string, observer: Observer, end: SessionEnd): void {
     this.#forget(deviceId, observer);
+    observer.sleeper.close();
     for (const observation of observer.by.values()) observation.close(lastCodes[end.reason]);
   }
 
@@ -182,18 +201,19 @@ export class Observers {
   }
 }
 
-function downlinksOf(by: ReadonlyMap<Observed, Observation>): Downlinks {
-  const push = (what: Observed, json: string): Promise<void> => {
-    const observation = by.get(what);
-    if (observation !== undefined) return observation.push(Buffer.from(json));
-    return Promise.reject(new Fault("missing", "coap.not-observed", `the device does not observe its ${what}`));
-  };
+function downlinksOf(
+  by: ReadonlyMap<Observed, Observation>,
+  { device, sleeper }: { readonly device: DeviceIdentity; sleeper(): Sleeper },
+): Downlinks {
+  const push = (what: Observed, payload: Buffer): Promise<void> =>
+    sleeper().push(() => {
+      const observation = by.get(what);
+      if (observation !== undefined) return observation.push(payload);
+      return Promise.reject(new Fault("missing", "coap.not-observed", `the device does not observe its ${what}`));
+    });
+  const { profile } = codecsOf(device);
   return {
-    deliverAttributes: (json) => push("attributes", json),
-    deliverRpc: (request) => push("rpc", commandOf(request)),
+    deliverAttributes: async (json) => push("attributes", profile.attributesUpdate(json)),
+    deliverRpc: async (request) => push("rpc", profile.rpcRequest(request, "withId")),
   };
-}
-
-function commandOf({ requestId, method, params }: RpcRequest): string {
-  return `{"id":${requestId},"method":${JSON.stringify(method)},"params":${params}}`;
 }

@@ -11,10 +11,20 @@ export interface Delivery {
   lost(why: "reset" | "timeout"): void;
 }
 
+/** A body that is read piece by piece, as its blocks are asked for. */
+export interface Source {
+  readonly size: number;
+  /** Changes with the content. */
+  readonly etag: Buffer;
+  read(from: number, to: number): Promise<Buffer>;
+}
+
 export interface Response {
   /** `2.05`. */
   readonly code: string;
   readonly payload?: Buffer;
+  /** In the place of `payload`. */
+  readonly source?: Source;
   readonly format?: number;
   readonly observe?: number;
   readonly block1?: Block;

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import type { Log, Metric, World } from "@heddle/plugin-sdk";
+import { FakeOnboarding, FakePackages } from "@heddle/plugin-sdk/testing";
 import { generate, type Packet, type ParsedPacket, parse } from "coap-packet";
 import { type CoapConfig, CoapServer } from "../src/coap-server.ts";
 import { FakePlatform } from "./platform.ts";
@@ -43,6 +44,8 @@ export class Counts {
 export interface TestServer extends AsyncDisposable {
   readonly server: CoapServer;
   readonly platform: FakePlatform;
+  readonly onboarding: FakeOnboarding;
+  readonly packages: FakePackages;
   readonly counts: Counts;
   readonly errors: unknown[];
   readonly port: number;
@@ -65,8 +68,14 @@ function fastWorld(speed: number): World {
   };
 }
 
-export async function serve(config: Partial<CoapConfig> = {}, speed = 1): Promise<TestServer> {
+export async function serve(
+  config: Partial<CoapConfig> = {},
+  speed = 1,
+  body?: Buffer<ArrayBuffer>,
+): Promise<TestServer> {
   const platform = new FakePlatform();
+  const onboarding = new FakeOnboarding();
+  const packages = new FakePackages(body);
   platform.device("T1");
   const counts = new Counts();
   const errors: unknown[] = [];
@@ -77,6 +86,8 @@ export async function serve(config: Partial<CoapConfig> = {}, speed = 1): Promis
     world: fastWorld(speed),
     log,
     sessions: platform,
+    onboarding,
+    packages,
     notes: { add: (note: { readonly lines: readonly string[] }) => void notes.push(...note.lines) },
     launch: { demo: false },
   };
@@ -93,6 +104,8 @@ export async function serve(config: Partial<CoapConfig> = {}, speed = 1): Promis
   return {
     server,
     platform,
+    onboarding,
+    packages,
     counts,
     errors,
     notes,
