@@ -265,6 +265,17 @@ const finding: Case[] = [
     const other = store.collection<Doc>({ name: "kit_other", id: "id", indexes: [] });
     assert.deepEqual(await other.get(["a"], call), [undefined]);
   }),
+  test("a collection without a list answers by id and refuses everything else", async (_docs, store) => {
+    const large = store.collection<Doc>({ name: "kit_large", id: "id", indexes: [], listed: false });
+    await add(large, { id: "a", name: "x" }, { id: "b" });
+    assert.deepEqual(await large.get(["a"], call), [{ value: { id: "a", name: "x" }, version: 1 }]);
+    assert.deepEqual(await idsOf(large, { where: { id: { in: ["a", "none"] } }, limit: 5 }), ["a"]);
+    for (const query of [{ limit: 5 }, { where: { name: "x" }, limit: 5 }]) {
+      assert.equal((await rejection(large.find(query, call))).code, "store.invalid");
+    }
+    assert.equal(await large.remove(["a", "b", "c"], call), 2);
+    assert.deepEqual(await large.get(["a"], call), [undefined]);
+  }),
 ];
 
 const restarts: Case[] = [

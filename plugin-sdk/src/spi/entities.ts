@@ -18,6 +18,11 @@ export interface CollectionSpec<T> {
   readonly indexes: readonly (readonly string[])[];
   /** Field lists whose values no two documents share; a list with a missing or null field claims nothing. */
   readonly unique?: readonly (readonly string[])[];
+  /**
+   * Default true. False: the store keeps no list of the documents, and `find` by anything but ids is fault `store.invalid`. For large
+   * ones, which a store that keeps its lists beside the documents would hold more than once.
+   */
+  readonly listed?: boolean;
 }
 
 export interface Collection<T> {

@@ -45,6 +45,9 @@ export class MemoryCollection<T extends object> implements Collection<T> {
   async find(query: Query, call: CallOptions): Promise<Page<T>> {
     call.signal.throwIfAborted();
     const { where = {}, search, sort, page = 0, limit } = query;
+    if (this.spec.listed === false && where[this.spec.id] === undefined) {
+      throw new Fault("invalid", "store.invalid", `${this.spec.name} is not listed: its documents are found by id`);
+    }
     const found = [...this.documents.keys()]
       .map((id) => this.read(id) as Stored<T>)
       .filter(

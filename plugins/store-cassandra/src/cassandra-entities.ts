@@ -33,7 +33,7 @@ export class CassandraEntities implements EntityStore {
   }
 
   collection<T extends object>(spec: CollectionSpec<T>): Collection<T> {
-    const text = JSON.stringify([spec.id, spec.indexes, spec.unique ?? []]);
+    const text = JSON.stringify([spec.id, spec.indexes, spec.unique ?? [], spec.listed ?? true]);
     const known = this.#collections.get(spec.name);
     if (known !== undefined) {
       if (known.spec !== text) throw declaredTwice(spec.name);

@@ -21,6 +21,13 @@ describe("the layout of a collection", () => {
     expect(layout.places(undefined)).toEqual([]);
   });
 
+  it("lists nothing where the collection wants no list", () => {
+    const large = new Layout<{ id: string }>({ name: "large", id: "id", indexes: [], listed: false });
+    expect(large.places(document)).toEqual([]);
+    expect(large.path({ where: { id: "a" }, limit: 1 })).toEqual({ kind: "ids", ids: ["a"] });
+    expect(() => large.path({ limit: 1 })).toThrow("not listed");
+  });
+
   it("claims lists without null only", () => {
     expect(layout.claims(document).map(({ fields }) => fields)).toEqual([["tenant.id", "name"]]);
     expect(layout.claims({ ...document, name: null })).toEqual([]);

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { CollectionSpec, Condition, Query, Scalar } from "@heddle/plugin-sdk";
+import { fault } from "./faults.ts";
 import { fieldOf, keyOf } from "./fields.ts";
 
 /** Partition and claim names of a list of fields. */
@@ -36,15 +37,15 @@ export class Layout<T extends object> {
   readonly id: string;
   readonly name: string;
   readonly unique: readonly (readonly string[])[];
-  /** Field lists with partitions of their own; the empty one lists all documents. */
+  /** Field lists with partitions of their own; the empty one lists all documents. None: documents are found by id. */
   readonly prefixes: readonly (readonly string[])[];
 
-  constructor({ name, id, indexes, unique = [] }: CollectionSpec<T>) {
+  constructor({ name, id, indexes, unique = [], listed = true }: CollectionSpec<T>) {
     this.name = name;
     this.id = id;
     this.unique = unique;
-    const prefixes = new Map<string, readonly string[]>([["", []]]);
-    for (const index of indexes) {
+    const prefixes = new Map<string, readonly string[]>(listed ? [["", []]] : []);
+    for (const index of listed ? indexes : []) {
       for (let length = 1; length <= index.length; length++) {
         const prefix = index.slice(0, length);
         // Claims lead to the document already.
@@ -74,6 +75,9 @@ export class Layout<T extends object> {
       if (claimed.every((value) => value !== null && value !== undefined && typeof value !== "object")) {
         return { kind: "claim", place: { fields, value: keyOf(claimed) } };
       }
+    }
+    if (this.prefixes.length === 0) {
+      throw fault("store.invalid", `${this.name} is not listed: its documents are found by id`);
     }
     let best: readonly Place[] = [];
     let length = -1;

@@ -56,6 +56,9 @@ export class SqliteCollection<T extends object> implements Collection<T> {
   }
 
   async find(query: Query, call: CallOptions): Promise<Page<T>> {
+    if (this.#spec.listed === false && query.where?.[this.#spec.id] === undefined) {
+      throw fault("store.invalid", `${this.#spec.name} is not listed: its documents are found by id`);
+    }
     const sort = query.sort?.by === this.#spec.id ? { ...query.sort, by: "id" } : query.sort;
     const arg = { collection: this.#spec.name, query: sort === undefined ? query : { ...query, sort } };
     const { items, total } = (await this.#file.read("find", arg, call.signal)) as FindAnswer;
