@@ -82,6 +82,42 @@ describe("payloads by a profile's schemas", () => {
     expect(codecsOf(fakeIdentity("T")).profile).toBe(jsonCodec);
   });
 
+  it("a payload that would become a thousand times its size is refused", () => {
+    const fields = Array.from({ length: 500 }, (_, i) => `double a_field_with_a_long_name_${i} = ${i + 1};`).join("");
+    const source = `syntax = "proto3"; message Inner { ${fields} } message Post { repeated Inner many = 1; }`;
+    const { profile: growing } = codecsOf(device({ deviceTelemetryProtoSchema: source }));
+    const empty = Buffer.from([0x0a, 0x00]);
+    expect(text(growing.telemetry(empty)).length).toBeGreaterThan(10_000);
+    expect(() => growing.telemetry(Buffer.alloc(60_000, empty))).toThrowError(
+      expect.objectContaining({ code: "device.payload", message: expect.stringContaining("4194304 characters") }),
+    );
+  });
+
+  it("a call whose params do not fit the schema is refused without its values; texts that are no UTF-8 too", () => {
+    const own = {
+      deviceRpcRequestProtoSchema:
+        'syntax = "proto3"; message P { int64 n = 1; string constructor = 2; } message R { optional string method = 1; optional int32 requestId = 2; P params = 3; }',
+    };
+    const codec = codecsOf(device(own)).profile;
+    const type = schemasOf(settings(own)).rpcRequest;
+    const down = (params: string) => codec.rpcRequest({ requestId: 1, method: "m", params, oneway: false });
+    const read = (params: string) => type.toObject(decode(type, down(params)) as never, { longs: String })["params"];
+    expect(read('{"n":9007199254740993,"other":1}')).toEqual({ n: "9007199254740993" });
+    expect(read("null")).toBeUndefined();
+    expect(() => down('{"n":"secret"}')).toThrowError(
+      expect.objectContaining({ code: "device.payload", message: expect.not.stringContaining("secret") }),
+    );
+    expect(() => down('{"constructor":"\\ud800"}')).toThrowError(expect.objectContaining({ code: "device.payload" }));
+    expect(() => down("5")).toThrowError(expect.objectContaining({ code: "device.payload" }));
+  });
+
+  it("params that are a text are the text of the default message, and others their JSON", () => {
+    const { rpcRequest } = schemasOf(settings());
+    const params = (json: string) =>
+      decode(rpcRequest, profile.rpcRequest({ requestId: 1, method: "m", params: json, oneway: false }))["params"];
+    expect([params('"on"'), params('{"on":true}'), params("5")]).toEqual(["on", '{"on":true}', "5"]);
+  });
+
   it.each([
     ["", "telemetry proto schema is empty"],
     ["message {", "failed to parse telemetry proto schema"],
@@ -115,6 +151,21 @@ describe("the fixed messages", () => {
     const post = encode(fixed("PostTelemetry"), { tsKvList: [{ ts: "1700000000000", kv }, { kv }] });
     expect(text(fixedCodec.telemetry(post))).toBe(`[{"ts":1700000000000,"values":${values}},${values}]`);
     expect(text(fixedCodec.attributes(encode(fixed("PostAttribute"), { kv })))).toBe(values);
+  });
+
+  it("a client's call is a document: params that are none are refused", () => {
+    const call = (params: string) => fixedCodec.clientRpc(encode(fixed("RpcRequest"), { method: "m", params }));
+    expect(text(call("{a:1}"))).toBe('{"method":"m","params":{"a":1}}');
+    expect(text(call(""))).toBe('{"method":"m","params":null}');
+    expect(() => call('1,"method":"other"')).toThrowError(expect.objectContaining({ code: "device.payload" }));
+  });
+
+  it("half a surrogate pair goes down as what the UTF-8 of JSON makes of it", () => {
+    const { sharedUpdated } = decode(
+      fixed("AttributeUpdateNotification"),
+      fixedCodec.attributesUpdate('{"a":"\\ud800"}'),
+    );
+    expect(sharedUpdated[0].kv.string_v).toBe("\ufffd");
   });
 
   it("PB-06 attributes are asked for and answered", () => {

@@ -1,5 +1,5 @@
 import type { PayloadCodec } from "../codec.ts";
-import { malformed } from "../document.ts";
+import { compact, malformed, readText } from "../document.ts";
 import { wantedAttributes } from "../json-codec.ts";
 import { objectText, telemetryText, tsKvsOf, updateOf } from "./key-values.ts";
 import { fixed } from "./messages.ts";
@@ -19,7 +19,7 @@ export const fixedCodec: PayloadCodec = {
   clientRpc(payload) {
     const message = decode(fixed("RpcRequest"), payload);
     if (!Object.hasOwn(message, "method")) throw malformed("an rpc request has a `method`");
-    const params = message["params"] === "" ? "null" : (message["params"] as string);
+    const params = compact(readText(message["params"]));
     return text(`{"method":${JSON.stringify(message["method"])},"params":${params}}`);
   },
   rpcReply: (payload) => text(decode(fixed("RpcResponse"), payload)["payload"]),

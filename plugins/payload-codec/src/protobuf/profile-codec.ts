@@ -1,11 +1,12 @@
-import { Fault, invalid, isFault, readTypedJson } from "@heddle/plugin-sdk";
+import { type Fault, invalid, isFault, readTypedJson } from "@heddle/plugin-sdk";
 import type protobuf from "protobufjs";
+import protojson from "protobufjs/ext/protojson.js";
 import type { PayloadCodec } from "../codec.ts";
 import { malformed, readDocument } from "../document.ts";
 import { fixedCodec } from "./fixed-codec.ts";
 import { printMessage } from "./print.ts";
 import { checkRpcRequestType, checkTelemetryType, payloadType } from "./schema.ts";
-import { decode, encode, type Message } from "./wire.ts";
+import { decode, type Message } from "./wire.ts";
 
 /** `transportPayloadTypeConfiguration` of a profile whose payloads are Protobuf (device-api 2.12). */
 export type PayloadSettings = Readonly<Record<string, unknown>>;
@@ -78,22 +79,26 @@ function encodeRequest(
   type: protobuf.Type,
   { requestId, method, params }: { requestId: number; method: string; params: string },
 ): Buffer {
-  const field = type.fields["params"];
-  const value = field === undefined ? undefined : paramsOf(field, params);
   try {
-    return encode(type, { method, requestId, ...(value === undefined ? {} : { params: value }) });
+    const message = protojson.fromJson(
+      type,
+      { method, requestId, params: paramsOf(type.fields["params"], params) },
+      { ignoreUnknownFields: true },
+    );
+    return Buffer.from(type.encode(message).finish());
   } catch (cause) {
-    throw new Fault("invalid", "device.payload", "device payload: params do not fit the schema of rpc requests", {
-      cause,
-    });
+    // Which field and why; behind that the library repeats the value, which may be a secret.
+    const [field = "", why = ""] = (cause as Error).message.split(": ");
+    throw malformed(`params do not fit the schema of rpc requests: ${field} ${why}`);
   }
 }
 
-/** A text takes the JSON; a message takes its members. */
-function paramsOf(field: protobuf.Field, params: string): unknown {
-  if (field.type === "string") return params;
-  const value = readTypedJson(params);
-  if (value === null) return undefined;
-  if (field.resolve().resolvedType !== null && typeof value !== "object") throw malformed("params is no object");
-  return value;
+/** A text takes the JSON of what is none; null is nothing; integers beyond 2^53 keep their digits as text. */
+function paramsOf(field: protobuf.Field | undefined, params: string): unknown {
+  const value = readTypedJson(params, (number) => {
+    const double = Number(number);
+    return Number.isSafeInteger(double) || !/^-?\d+$/.test(number) ? double : number;
+  });
+  if (field?.type !== "string" || field.repeated || field.map || value === null) return value;
+  return typeof value === "string" ? value : params;
 }

@@ -14,7 +14,15 @@ export function decode(type: protobuf.Type, payload: Uint8Array): Message {
 }
 
 export function encode(type: protobuf.Type, message: Message): Buffer {
-  return Buffer.from(type.encode(type.fromObject(message)).finish());
+  return Buffer.from(type.encode(type.fromObject(wellFormed(message) as Message)).finish());
+}
+
+/** Protobuf texts are UTF-8, which half of a surrogate pair is not: a device would refuse the whole message. */
+function wellFormed(value: unknown): unknown {
+  if (typeof value === "string") return Buffer.from(value).toString();
+  if (Array.isArray(value)) return value.map(wellFormed);
+  if (typeof value !== "object" || value === null || value instanceof Uint8Array) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, wellFormed(member)]));
 }
 
 /** 64-bit integers arrive as objects of two halves, which know their digits. */
