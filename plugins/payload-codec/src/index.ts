@@ -9,3 +9,11 @@ export { fixedGatewayCodec } from "./protobuf/gateway-codec.ts";
 export { schemasOf } from "./protobuf/profile-codec.ts";
 export { provisionReplyBytes, provisionRequestText } from "./provisioning.ts";
 export { codecsOf, type DeviceCodecs, payloadSettings } from "./select.ts";
+export {
+  readSparkplug,
+  readSparkplugTopic,
+  type SparkplugMetric,
+  type SparkplugPayload,
+  type SparkplugTopic,
+  writeSparkplug,
+} from "./sparkplug.ts";

@@ -11,6 +11,7 @@ import {
 import type { IConnectPacket } from "mqtt-packet";
 import { certificateHash, chainOf, isValidAt } from "./peer-certificate.ts";
 import { reason, returnCode } from "./reasons.ts";
+import { deathOf, isSparkplug } from "./sparkplug/connect-rules.ts";
 
 /** How a CONNECT is refused: the codes of device-api 1.7, of CONNACK before 5 and in 5, and of the DISCONNECT after it. */
 export interface Refusal {
@@ -64,12 +65,11 @@ export async function admit(arrival: Arrival, platform: Platform): Promise<Sessi
   const { sessions, down, signal } = platform;
   const who = await identify(arrival, platform);
   if ("why" in who) return who;
-  const { transportType, transport } = who;
+  const { transportType } = who;
   if (transportType !== "DEFAULT" && transportType !== "MQTT") {
     return arrival.certificate === undefined ? wrongTransport : wrongTransportOfCertificate;
   }
-  // This transport does not speak Sparkplug: without it such a device would only be misunderstood.
-  if (transportType === "MQTT" && transport["sparkplug"] === true) return noSession;
+  if (isSparkplug(who) && deathOf(arrival.packet) === undefined) return noSession;
   try {
     return await sessions.open(who, { transport: "mqtt", peer: arrival.peer }, down, { signal });
   } catch (error) {

@@ -195,11 +195,7 @@ export class Connection implements Wire, Waiter, Downlinks {
   #open(session: Session, packet: IConnectPacket): void {
     if (this.#state !== "opening") return this.common.dispose(session);
     this.#session = session;
-    const { receiveMaximum, maximumPacketSize } = packet.properties ?? {};
-    this.#device = new DeviceTalk(this, session, {
-      receiveMaximum: receiveMaximum || 0xffff,
-      maximumPacketSize: maximumPacketSize || Number.POSITIVE_INFINITY,
-    });
+    this.#device = new DeviceTalk(this, session, packet);
     this.#openFor(this.#device, packet);
     session.closed.addEventListener("abort", this, { once: true });
     if (session.closed.aborted) this.handleEvent();

@@ -1,4 +1,4 @@
-import type { Log, Onboarding, OtaPackages, Session, Sessions, World } from "@heddle/plugin-sdk";
+import type { Log, Onboarding, OtaPackages, Session, Sessions, Telemetry, World } from "@heddle/plugin-sdk";
 import { Budget } from "./budget.ts";
 import type { Connection } from "./connection.ts";
 import { type MqttLimits, sweepMs } from "./limits.ts";
@@ -17,6 +17,7 @@ export interface ConnectionsOptions {
   readonly sessions: Sessions;
   readonly onboarding: Onboarding;
   readonly packages: OtaPackages;
+  readonly telemetry: Telemetry;
   readonly limits: MqttLimits;
   readonly meter: MqttMeter;
   /** A load balancer says before each connection whom it speaks for. */
@@ -32,6 +33,7 @@ export class Connections implements Common {
   readonly sessions: Sessions;
   readonly onboarding: Onboarding;
   readonly packages: OtaPackages;
+  readonly telemetry: Telemetry;
   readonly limits: MqttLimits;
   readonly budget: Budget;
   readonly proxied: boolean;
@@ -43,7 +45,7 @@ export class Connections implements Common {
   #sweep: Disposable | undefined;
 
   constructor(options: ConnectionsOptions) {
-    const { world, log, sessions, onboarding, packages, limits, meter, proxied, skipValidity } = options;
+    const { world, log, sessions, onboarding, packages, telemetry, limits, meter, proxied, skipValidity } = options;
     this.proxied = proxied;
     this.skipValidity = skipValidity;
     this.world = world;
@@ -51,6 +53,7 @@ export class Connections implements Common {
     this.sessions = sessions;
     this.onboarding = onboarding;
     this.packages = packages;
+    this.telemetry = telemetry;
     this.limits = limits;
     this.#meter = meter;
     this.budget = new Budget({ messages: limits.totalInFlight, bytes: limits.totalBytes });

@@ -1,13 +1,15 @@
 import { codecsOf } from "@heddle/payload-codec";
 import type { CallOptions, Downlinks, Fault, RpcRequest, Session } from "@heddle/plugin-sdk";
-import type { ISubscribePacket, IUnsubscribePacket } from "mqtt-packet";
+import type { IConnectPacket, ISubscribePacket, IUnsubscribePacket } from "mqtt-packet";
 import { codecUp, DeviceRequests } from "./device-requests.ts";
-import { type ClientWindow, Downstream } from "./downstream.ts";
+import { Downstream } from "./downstream.ts";
 import type { Frame, PublishHead } from "./frame.ts";
 import { Gateway } from "./gateway/gateway.ts";
 import { PackageChunks } from "./package-chunks.ts";
 import { type CustomTopics, profileTopics } from "./profile-topics.ts";
 import { reason } from "./reasons.ts";
+import { deathOf, isSparkplug } from "./sparkplug/connect-rules.ts";
+import { EdgeNode } from "./sparkplug/edge-node.ts";
 import type { Talk } from "./talk.ts";
 import { idOf, isPattern, type Meta, type Told, topicText } from "./told.ts";
 import { type ChunkTopic, chunkTopicOf, findTopic, type KnownTopic, v1 } from "./topics.ts";
@@ -27,11 +29,22 @@ export class DeviceTalk implements Talk, Receiver, Downlinks {
   /** The same topic again gives the same object, which saves work further on. */
   #topicMeta: Meta | undefined;
 
-  constructor(wire: Wire, session: Session, window: ClientWindow) {
+  readonly #node: EdgeNode | undefined;
+
+  constructor(wire: Wire, session: Session, connect: IConnectPacket) {
     this.#wire = wire;
     this.#session = session;
-    this.#down = new Downstream(wire, session, window);
+    const { receiveMaximum, maximumPacketSize } = connect.properties ?? {};
+    this.#down = new Downstream(wire, session, {
+      receiveMaximum: receiveMaximum || 0xffff,
+      maximumPacketSize: maximumPacketSize || Number.POSITIVE_INFINITY,
+    });
     this.#up = new Upstream(wire, this);
+    const death = isSparkplug(session.device) ? deathOf(connect) : undefined;
+    if (death === undefined) return;
+    const node = new EdgeNode(wire, { session, up: this.#up, down: this.#down, death });
+    this.#node = node;
+    this.#down.takes = (filter) => node.takes(filter);
   }
 
   get about(): string {
@@ -52,6 +65,7 @@ export class DeviceTalk implements Talk, Receiver, Downlinks {
 
   tell(told: Told): void {
     const { device } = this.#session;
+    if (this.#node?.tell(told, topicText(told)) === true) return;
     const { custom } = profileTopics(device);
     const topic = custom === undefined ? findTopic(told.topic, told.from, told.to) : this.#customTopic(told, custom);
     if (topic === undefined) return this.#rare(told);
@@ -149,11 +163,11 @@ export class DeviceTalk implements Talk, Receiver, Downlinks {
   }
 
   deliverAttributes(json: string, call: CallOptions): Promise<void> {
-    return this.#down.deliverAttributes(json, call);
+    return (this.#node ?? this.#down).deliverAttributes(json, call);
   }
 
   deliverRpc(request: RpcRequest, call: CallOptions): Promise<void> {
-    return this.#down.deliverRpc(request, call);
+    return (this.#node ?? this.#down).deliverRpc(request, call);
   }
 
   tick(now: number): void {
@@ -165,6 +179,7 @@ export class DeviceTalk implements Talk, Receiver, Downlinks {
     this.#up.line.close();
     this.#down.close();
     this.#gateway?.close();
+    this.#node?.close();
     this.#wire.common.dispose(this.#session);
   }
 }

@@ -30,6 +30,9 @@ export class Downstream {
   /** The family used last, by what is published (device-api 2.2). */
   readonly #families: Record<Down, Family> = { attributes: v1, attributeResponse: v1, rpcRequest: v1, rpcResponse: v1 };
 
+  /** Further filters for what the platform sends unasked. */
+  takes: ((filter: string) => boolean) | undefined;
+
   constructor(wire: Wire, session: Session, window: ClientWindow) {
     this.#wire = wire;
     this.#session = session;
@@ -65,10 +68,10 @@ export class Downstream {
   deliver(
     single: Single,
     payload: Uint8Array,
-    { signal, confirm }: CallOptions & { readonly confirm: boolean },
+    { signal, confirm, topic }: CallOptions & { readonly confirm: boolean; readonly topic?: string },
   ): Promise<void> {
     const wanted = { confirm, now: this.#wire.common.world.elapsed(), signal };
-    return this.#outgoing.send(this.#singleMessage(single, payload), wanted);
+    return this.#outgoing.send(this.#singleMessage(single, payload, topic), wanted);
   }
 
   #post(make: () => Message): void {
@@ -105,7 +108,9 @@ export class Downstream {
     const begun = new Set<"attributes" | "rpc">();
     for (const { topic, qos } of subscriptions) {
       const granted = qos === 0 ? 0 : 1;
-      const known = this.#subscriptions.add(topic, granted);
+      const command = this.takes?.(topic) === true;
+      const known = this.#subscriptions.add(command ? singleTopics.sparkplugCommand : topic, granted);
+      if (command) begun.add("attributes").add("rpc");
       if (known?.down !== undefined) this.remember(known.down, this.#familyOf(known.down, known.family));
       const down = known === undefined ? this.#addCustom(topic) : known.down;
       codes.push(known === undefined && down === undefined ? this.#refusedFilter : granted);

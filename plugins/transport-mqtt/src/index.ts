@@ -9,6 +9,7 @@ import {
   Port,
   ReadyNotes,
   Sessions,
+  Telemetry,
   Type,
   World,
 } from "@heddle/plugin-sdk";
@@ -77,6 +78,7 @@ export default definePlugin({
     sessions: Sessions,
     onboarding: Onboarding,
     packages: OtaPackages,
+    telemetry: Telemetry,
     notes: ReadyNotes,
     launch: LaunchOptions,
   },
@@ -101,6 +103,7 @@ export default definePlugin({
       sessions: deps.sessions,
       onboarding: deps.onboarding,
       packages: deps.packages,
+      telemetry: deps.telemetry,
       proxied: proxyProtocol,
       skipValidity: skipCertificateValidity,
       notes: deps.notes,

@@ -5,7 +5,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { LaunchOptions, Onboarding, OtaPackages, type ReadyNote, ReadyNotes, Sessions } from "@heddle/plugin-sdk";
+import {
+  LaunchOptions,
+  Onboarding,
+  OtaPackages,
+  type ReadyNote,
+  ReadyNotes,
+  Sessions,
+  Telemetry,
+} from "@heddle/plugin-sdk";
 import {
   configOf,
   describeNeeding,
@@ -39,6 +47,7 @@ describePlugin(card, {
     [Sessions.id, new FakeSessions()],
     [Onboarding.id, new FakeOnboarding()],
     [OtaPackages.id, new FakePackages()],
+    [Telemetry.id, {}],
     [ReadyNotes.id, { add() {} }],
     [LaunchOptions.id, { demo: true }],
   ]),

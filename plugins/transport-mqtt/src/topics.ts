@@ -116,5 +116,7 @@ export const singleTopics = {
   gatewayAttributesResponse: "v1/gateway/attributes/response",
   gatewayRpc: "v1/gateway/rpc",
   gatewayDisconnect: "v1/gateway/disconnect",
+  /** Stands for the filters of commands, which name the node. */
+  sparkplugCommand: "spBv1.0",
 } as const;
 export type Single = keyof typeof singleTopics;

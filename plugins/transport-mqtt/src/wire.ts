@@ -1,4 +1,4 @@
-import type { Log, Onboarding, OtaPackages, Session, Sessions, World } from "@heddle/plugin-sdk";
+import type { Log, Onboarding, OtaPackages, Session, Sessions, Telemetry, World } from "@heddle/plugin-sdk";
 import type { Budget } from "./budget.ts";
 import type { Version } from "./codec.ts";
 import type { MqttLimits } from "./limits.ts";
@@ -22,6 +22,7 @@ export interface Common {
   readonly sessions: Sessions;
   readonly onboarding: Onboarding;
   readonly packages: OtaPackages;
+  readonly telemetry: Telemetry;
   readonly limits: MqttLimits;
   readonly budget: Budget;
   readonly counts: Counts;

@@ -1,4 +1,4 @@
-import type { Sessions } from "@heddle/plugin-sdk";
+import type { Sessions, Telemetry } from "@heddle/plugin-sdk";
 import { FakeOnboarding, FakePackages } from "@heddle/plugin-sdk/testing";
 import type { MqttLimits } from "../src/limits.ts";
 import { MqttTransport } from "../src/mqtt-transport.ts";
@@ -19,6 +19,17 @@ export const usualLimits: MqttLimits = {
   connections: 10_000,
 };
 
+const unused = async (): Promise<never> => {
+  throw new Error("not used here");
+};
+const noTelemetry: Telemetry = {
+  save: unused,
+  remove: unused,
+  saveAttributes: unused,
+  removeAttributes: unused,
+  forget: unused,
+};
+
 /** A transport on a free port; what it serves is up to the sessions. */
 export function transportOver(sessions: Sessions): MqttTransport {
   return new MqttTransport({
@@ -27,6 +38,7 @@ export function transportOver(sessions: Sessions): MqttTransport {
     sessions,
     onboarding: new FakeOnboarding(),
     packages: new FakePackages(),
+    telemetry: noTelemetry,
     proxied: false,
     skipValidity: false,
     notes: { add() {} },
@@ -51,6 +63,8 @@ export class Room implements AsyncDisposable {
   readonly packages: FakePackages;
   readonly transport: MqttTransport;
   readonly rejected: string[] = [];
+  /** Attributes that were saved past the session. */
+  readonly shared: object[] = [];
   paused = 0;
   /** How far the server's clock is ahead, ms. */
   aheadMs = 0;
@@ -66,6 +80,7 @@ export class Room implements AsyncDisposable {
       sessions: this.platform,
       onboarding: this.onboarding,
       packages: this.packages,
+      telemetry: { ...noTelemetry, saveAttributes: async (write) => void this.shared.push(write.values) },
       proxied: how.proxied ?? false,
       skipValidity: how.skipValidity ?? false,
       notes: { add() {} },

@@ -1,6 +1,4 @@
-import type { GatewayCodec } from "@heddle/payload-codec";
 import { asFault, type ChildName, type Downlinks, Fault, type Session } from "@heddle/plugin-sdk";
-import type { Downstream } from "../downstream.ts";
 import type { Wire } from "../wire.ts";
 
 interface Child {
@@ -10,9 +8,9 @@ interface Child {
 }
 
 interface Parts {
+  /** Of the gateway. */
   readonly session: Session;
-  readonly down: Downstream;
-  codec(): GatewayCodec;
+  downlinks(name: string): Downlinks;
 }
 
 /** The sessions of the devices behind one gateway: the first message for a name opens one (device-api 2.9). */
@@ -41,6 +39,10 @@ export class Children {
     const session = await child.opening.catch(() => undefined);
     await session?.[Symbol.asyncDispose]();
     return true;
+  }
+
+  get connected(): Session[] {
+    return [...this.#byName.values()].flatMap(({ session }) => session ?? []);
   }
 
   /** Their sessions end with the gateway's own. */
@@ -74,7 +76,7 @@ export class Children {
     const call = { signal: gateway.closed };
     const who = await onboarding.adopt(gateway.device, name, call);
     const about = { transport: "mqtt", peer: "", through: gateway };
-    const session = await sessions.open(who, about, this.#downlinks(name.name), call);
+    const session = await sessions.open(who, about, this.#parts.downlinks(name.name), call);
     if (this.#closed) await session[Symbol.asyncDispose]();
     else await this.#subscribe(session);
     return session;
@@ -88,15 +90,5 @@ export class Children {
     } catch (error) {
       if (!session.closed.aborted) throw asFault(error);
     }
-  }
-
-  #downlinks(name: string): Downlinks {
-    const { down, codec } = this.#parts;
-    return {
-      deliverAttributes: async (json, call) =>
-        down.deliver("gatewayAttributes", codec().attributesUpdate(name, json), { ...call, confirm: false }),
-      deliverRpc: async (request, call) =>
-        down.deliver("gatewayRpc", codec().rpcRequest(name, request), { ...call, confirm: true }),
-    };
   }
 }

@@ -1,5 +1,5 @@
 import { type ChildAttributesRequest, type ChildPart, codecsOf, type GatewayCodec } from "@heddle/payload-codec";
-import { asFault, type ChildName, Fault, type Session } from "@heddle/plugin-sdk";
+import { asFault, type ChildName, type Downlinks, Fault, type Session } from "@heddle/plugin-sdk";
 import { packetIdOf } from "../ack-line.ts";
 import type { Downstream } from "../downstream.ts";
 import { reason } from "../reasons.ts";
@@ -27,7 +27,13 @@ export class Gateway {
     this.#wire = wire;
     this.#parts = parts;
     const { session, down } = parts;
-    this.#children = new Children(wire, { session, down, codec: () => this.#codec });
+    const downlinks = (name: string): Downlinks => ({
+      deliverAttributes: async (json, call) =>
+        down.deliver("gatewayAttributes", this.#codec.attributesUpdate(name, json), { ...call, confirm: false }),
+      deliverRpc: async (request, call) =>
+        down.deliver("gatewayRpc", this.#codec.rpcRequest(name, request), { ...call, confirm: true }),
+    });
+    this.#children = new Children(wire, { session, downlinks });
   }
 
   tell(told: Told): void {
