@@ -1,4 +1,5 @@
-import { compact, type Node, readLenientJson } from "@heddle/payload-codec";
+import { inspect, isDeepStrictEqual } from "node:util";
+import { compact, jsonGatewayCodec, type Node, readLenientJson } from "@heddle/payload-codec";
 import {
   Double,
   isFault,
@@ -153,6 +154,44 @@ it("typed JSON gives a document the same types whether or not another number in 
       const [, beside] = readTypedJson(`[25.0,${text}]`) as readonly Plain[];
       must(written === writeTypedJson(beside), `reads ${written}, and beside a double ${writeTypedJson(beside)}`);
       must(written === writeTypedJson(readTypedJson(written)), `writes ${written}, and reads something else from it`);
+    },
+  });
+  expect(tried).toBeGreaterThan(0);
+});
+
+it("a gateway's message gives each device its own part, and nothing else", patience, async () => {
+  const { telemetry, attributes, claims, attributesRequest, connect, disconnect, rpcReply } = jsonGatewayCodec;
+  const refusable = <T>(run: () => T): T | undefined => {
+    try {
+      return run();
+    } catch (error) {
+      must(isFault(error) && ["device.payload", "gateway.shape"].includes(error.code), `refused by ${String(error)}`);
+      return undefined;
+    }
+  };
+  const tried = await fuzz({
+    name: "gateway-document",
+    make: (dice) => {
+      const part = () => (dice.chance(0.6) ? `[${telemetryText(dice, false)}]` : telemetryText(dice, dice.chance(0.2)));
+      const names = ["A", "B", "__proto__", "constructor", "device", "id", "client", "keys", "data", "", " "];
+      return Buffer.from(`{${dice.some(4, () => `${JSON.stringify(dice.pick(names))}:${part()}`).join(",")}}`);
+    },
+    check(input) {
+      for (const read of [connect, disconnect, attributesRequest, rpcReply]) refusable(() => read(input));
+      const strict = strictly(input.toString())?.value;
+      for (const read of [telemetry, attributes, claims]) {
+        const parts = refusable(() => read(input)) ?? [];
+        must(new Set(parts.map(({ name }) => name)).size === parts.length, "a device has two parts");
+        for (const { name, document, fault } of parts) {
+          if (fault !== undefined) continue;
+          const own = strictly(Buffer.from(document).toString());
+          must(own !== undefined, `${name} gets what is no JSON`);
+          // What is for the platform only is taken out.
+          if (strict === undefined || input.includes("metadata")) continue;
+          const wanted = (strict as Record<string, unknown>)[name];
+          must(isDeepStrictEqual(own?.value, wanted), `${name} gets ${inspect(own?.value)}, not ${inspect(wanted)}`);
+        }
+      }
     },
   });
   expect(tried).toBeGreaterThan(0);
