@@ -2,7 +2,7 @@ import { capability } from "../define/capability.ts";
 import type { CallOptions } from "../kernel/call.ts";
 import type { CollectionSpec, Stored } from "../spi/entities.ts";
 import type { Doer } from "./entity-events.ts";
-import type { Draft, Records } from "./records.ts";
+import type { Records } from "./records.ts";
 
 export type OtaPackageType = "FIRMWARE" | "SOFTWARE";
 export type ChecksumAlgorithm = "MD5" | "SHA256" | "SHA384" | "SHA512" | "CRC32" | "MURMUR3_32" | "MURMUR3_128";
@@ -27,6 +27,8 @@ export interface OtaPackageDocument {
   readonly checksum: string | null;
   /** Bytes. */
   readonly dataSize: number | null;
+  /** Names the bytes in the store; only `ota` reads them. */
+  readonly dataId?: string | null;
   readonly externalId: string | null;
   readonly additionalInfo: Readonly<Record<string, unknown>> | null;
 }
@@ -49,10 +51,13 @@ export interface OtaPackages {
   readonly packages: Records<OtaPackageDocument>;
   /** Faults `input.invalid` with the texts of rest-semantics 6. */
   save(
-    what: { readonly tenantId: string; readonly info: Draft<OtaPackageDocument>; readonly by?: Doer },
+    what: { readonly tenantId: string; readonly info: Partial<OtaPackageDocument>; readonly by?: Doer },
     call: CallOptions,
   ): Promise<Stored<OtaPackageDocument>>;
-  /** Nothing is kept when the bytes do not have the checksum, or there are too many for the tenant. */
+  /**
+   * Streams the bytes in, once: nothing of them shows before all are there, and nothing is kept when they do not have the
+   * checksum (`input.invalid`), are too many (`ota.too-large`), or end early. Without a checksum it is computed.
+   */
   saveData(
     what: {
       readonly tenantId: string;
@@ -66,7 +71,7 @@ export interface OtaPackages {
     },
     call: CallOptions,
   ): Promise<Stored<OtaPackageDocument>>;
-  /** Fault `input.invalid` while a device or profile uses it. */
+  /** With its bytes. Fault `input.invalid` while a device or profile uses it. */
   remove(
     what: { readonly tenantId: string; readonly packageId: string; readonly by?: Doer },
     call: CallOptions,
@@ -75,7 +80,7 @@ export interface OtaPackages {
   assigned(deviceId: string, type: OtaPackageType, call: CallOptions): Promise<OtaPackageDocument | undefined>;
   /**
    * The bytes from `from` up to, not including, `to`, cut at the end of the package: beyond it they are empty. Neighbouring
-   * slices of a package that many devices fetch come from memory.
+   * slices of a package that many devices fetch come from memory. Fault `ota.no-data` when there are none here.
    */
   read(packageId: string, slice: { readonly from: number; readonly to: number }, call: CallOptions): Promise<Buffer>;
 }

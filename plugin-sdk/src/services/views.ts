@@ -10,6 +10,8 @@ import type {
   UserDocument,
 } from "./documents.ts";
 
+import type { OtaPackageDocument } from "./ota-packages.ts";
+
 /**
  * Documents as REST answers and rule messages show them (rest-semantics 1.4–1.7): ids as objects, `nullId` where no
  * customer is, `name` wherever something has a title.
@@ -66,6 +68,19 @@ export function deviceCredentialsView({ value, version }: Stored<DeviceCredentia
   const { createdTime, credentialsType, credentialsId, credentialsValue } = value;
   const deviceId = id("DEVICE", value.deviceId);
   return { id: { id: value.id }, createdTime, deviceId, credentialsType, credentialsId, credentialsValue, version };
+}
+
+/** A package that lies elsewhere has data, too: there is something to fetch. */
+export function otaPackageView({ value }: Stored<OtaPackageDocument>) {
+  const { id: packageId, tenantId, deviceProfileId, dataId: _dataId, externalId: _externalId, ...rest } = value;
+  return {
+    id: id("OTA_PACKAGE", packageId),
+    tenantId: id("TENANT", tenantId),
+    deviceProfileId: idOrNull("DEVICE_PROFILE", deviceProfileId),
+    ...rest,
+    hasData: value.hasData || value.url !== null,
+    name: value.title,
+  };
 }
 
 function contact(value: TenantDocument | CustomerDocument) {
