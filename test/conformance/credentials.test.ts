@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { describeNeeding } from "@heddle/plugin-sdk/testing";
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import { Peer } from "../../plugins/transport-mqtt/testing/peer.ts";
-import { found } from "../e2e/on-path.ts";
+import { onPath } from "../e2e/on-path.ts";
 import { MqttDevice } from "./mqtt.ts";
 import { type Level, row, rowOnBoth } from "./row.ts";
 import { Target } from "./target.ts";
@@ -19,7 +19,7 @@ interface Certificate {
   readonly key: string;
 }
 
-describeNeeding("openssl", found("openssl"), (openssl) => {
+describeNeeding("openssl", onPath("openssl"), (openssl) => {
   describe.concurrent("device-api 9.2, credentials", () => {
     const folder = mkdtempSync(join(tmpdir(), "heddle-credentials-"));
     let target: Target;
@@ -230,7 +230,7 @@ describeNeeding("openssl", found("openssl"), (openssl) => {
           provisionDeviceSecret: pem(ca),
           certificateRegExPattern: "^([^@]+)@plant$",
           allowCreateNewDevicesByX509Certificate: create,
-        } as { type: string },
+        },
       });
     row("CRED-21", "a chain makes the device that its leaf names", async () => {
       await chainProfile(authority, true);

@@ -21,6 +21,12 @@ export interface DeviceWish {
   readonly more?: object;
 }
 
+/** Settings of some kind, which `type` names. */
+export interface Settings {
+  readonly type: string;
+  readonly [setting: string]: unknown;
+}
+
 export type Scope = "CLIENT_SCOPE" | "SHARED_SCOPE" | "SERVER_SCOPE";
 
 /** A tenant of its own for the rows of one file, and what they do to it through the REST API. */
@@ -71,8 +77,8 @@ export class TestTenant {
 
   /** Returns the profile's id. */
   async profile(wish: {
-    readonly transport?: object & { readonly type: string };
-    readonly provision?: object & { readonly type: string };
+    readonly transport?: Settings;
+    readonly provision?: Settings;
     readonly provisionKey?: string;
     readonly more?: object;
   }): Promise<string> {
