@@ -54,6 +54,7 @@ interface Config extends StrangersConfig {
   readonly sessionsPerDevice: number;
   readonly sessionIdle: number;
   readonly inactivity: number;
+  readonly clientRpcTimeout: number;
   readonly stringLength: number;
   readonly rpc: RpcConfig;
   readonly activityAsSeries: boolean;
@@ -94,6 +95,7 @@ export class DeviceRoom implements Sessions {
       strangers: new Strangers(deps.world, config, (transport) => metrics.wrongCredentials.record(1, { transport })),
       limited: (whose, kind) => metrics.limited.record(1, { whose, kind }),
       idleMs: config.sessionIdle,
+      clientRpcMs: config.clientRpcTimeout,
       stringLength: config.stringLength,
     });
     this.calls = new DeviceCalls(deps, {

@@ -25,7 +25,7 @@ import type { TenantTerms, Whose } from "./limits/tenant-terms.ts";
 import type { Tenants } from "./limits/tenants.ts";
 import { LocalSession, reportMs } from "./local-session.ts";
 import type { Strangers } from "./strangers.ts";
-import { clientRpcMs, DeviceUplinks, rpcTimeout, type UplinkOptions } from "./uplinks.ts";
+import { DeviceUplinks, rpcTimeout, type UplinkOptions } from "./uplinks.ts";
 import type { DeviceVerbs, SessionHubVerbs } from "./verbs.ts";
 
 const sweepMs = 10_000;
@@ -45,6 +45,8 @@ export interface DeviceSessionsOptions {
   readonly device: () => ActorKind<DeviceVerbs>;
   /** Sessions silent for so long are closed (device-api 2.10). */
   readonly idleMs: number;
+  /** A device's own call is answered by then (device-api 2.6). */
+  readonly clientRpcMs: number;
   readonly stringLength: number;
 }
 
@@ -216,7 +218,8 @@ export class DeviceSessions {
         if (this.#replies.get(id) === mine) this.#replies.delete(id);
         act();
       };
-      const timer = this.#options.world.timer(clientRpcMs, () => end(() => reject(rpcTimeout())));
+      const { world, clientRpcMs } = this.#options;
+      const timer = world.timer(clientRpcMs, () => end(() => reject(rpcTimeout(clientRpcMs))));
       const cancel = () => end(() => reject(signal.reason));
       const mine: Replies = { settle: (json) => end(() => resolve(json)) };
       signal.addEventListener("abort", cancel, { once: true });

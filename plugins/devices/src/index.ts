@@ -38,6 +38,7 @@ export default definePlugin({
         description: "Connections of one device at once; the newest stay.",
       }),
       sessionIdle: Duration({ default: "10m", description: "A session that is silent for so long is closed." }),
+      clientRpcTimeout: Duration({ default: "60s", description: "A device's own call gets its answer by then." }),
       inactivity: Duration({ default: "10m", description: "A device that is silent for so long counts as inactive." }),
       activityAsSeries: Type.Boolean({
         default: false,

@@ -25,8 +25,6 @@ import {
 import type { Limiter } from "./limits/limiter.ts";
 import { type ReadLimits, readAttributes, readTelemetry, type ValueGroup } from "./payload/uplink.ts";
 
-/** A device's own call is answered by then (device-api 2.6). */
-export const clientRpcMs = 60_000;
 const done = Promise.resolve();
 
 export interface UplinkOptions {
@@ -223,6 +221,6 @@ function objectText(attributes: readonly { readonly key: string; readonly value:
   return writeTypedJson(Object.fromEntries(attributes.map(({ key, value }) => [key, value])));
 }
 
-export function rpcTimeout(): Fault {
-  return new Fault("unavailable", "rpc.timeout", `no rule chain answered the call within ${clientRpcMs / 1000} s`);
+export function rpcTimeout(ms: number): Fault {
+  return new Fault("unavailable", "rpc.timeout", `no rule chain answered the call within ${ms / 1000} s`);
 }

@@ -1,6 +1,9 @@
 import { asFault, type ChildName, type Downlinks, Fault, type Session } from "@heddle/plugin-sdk";
 import type { Wire } from "../wire.ts";
 
+/** Sessions that may be lost on the way of one message. */
+const mostAttempts = 3;
+
 interface Child {
   readonly opening: Promise<Session>;
   /** Once it is open: what follows then needs no promise to keep its place. */
@@ -25,10 +28,18 @@ export class Children {
     this.#parts = parts;
   }
 
-  /** Calls for one name run in the order in which they were made. */
-  with<R>(name: ChildName, run: (session: Session) => Promise<R>): Promise<R> {
+  /**
+   * Calls for one name run in the order in which they were made. A session that was taken over meanwhile, by a connection
+   * of the device or by another gateway, is opened anew.
+   */
+  with<R>(name: ChildName, run: (session: Session) => Promise<R>, attempts = mostAttempts): Promise<R> {
     const child = this.#byName.get(name.name) ?? this.#open(name);
-    return child.session === undefined ? child.opening.then(run) : run(child.session);
+    const ran = child.session === undefined ? child.opening.then(run) : run(child.session);
+    return ran.catch((error: unknown) => {
+      const lost = child.session?.closed.aborted === true && !this.#parts.session.closed.aborted;
+      if (!lost || attempts === 1) throw error;
+      return this.with(name, run, attempts - 1);
+    });
   }
 
   /** True when the name was connected. */
