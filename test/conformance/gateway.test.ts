@@ -9,7 +9,7 @@ describe.concurrent("device-api 9.6, gateways", () => {
   let tenant: TestTenant;
   let names = 0;
   beforeAll(async () => {
-    target = await Target.start();
+    target = await Target.start({ set: { "plugins.mqtt.config.latencyPeriod": "1s" } });
     tenant = await TestTenant.create(target);
   }, 120_000);
   afterAll(() => target?.[Symbol.asyncDispose]());
@@ -234,6 +234,29 @@ describe.concurrent("device-api 9.6, gateways", () => {
   rowOnBoth("GW-21", "an unknown topic of the gateway API", async (level) => {
     using at = await gateway(level);
     expect(await at.say("foo", "{}")).toBe(code(level, 0x90));
+  });
+
+  row("GW-22", "latencies are not stored with the values, and become telemetry of the gateway", async () => {
+    using at = await gateway(5);
+    const name = named("A22");
+    const now = Date.now();
+    const item = {
+      ts: 1_700_000_000_000,
+      values: { t: 1 },
+      metadata: { connector: "Modbus", receivedTs: now - 5, publishedTs: now },
+    };
+    expect(await at.say("telemetry", { [name]: [item] })).toBe(0);
+    const id = await idOf(name);
+    await eventually(
+      () => tenant.latest(id),
+      ({ t }) => t?.ts === 1_700_000_000_000,
+    );
+    expect(Object.keys(await tenant.latest(id))).toEqual(["t"]);
+    const { gatewayMetrics } = await eventually(
+      () => tenant.latest(at.id),
+      (found) => found["gatewayMetrics"] !== undefined,
+    );
+    expect(gatewayMetrics?.value).toMatchObject({ Modbus: { avgGwLatency: 5, minGwLatency: 5, maxGwLatency: 5 } });
   });
 
   rowOnBoth("GW-23", "latencies that are not whole", async (level) => {

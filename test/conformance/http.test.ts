@@ -142,6 +142,13 @@ describe.concurrent("device-api 9.8, HTTP", () => {
     const { token } = await tenant.device();
     expect((await post(`${token}/rpc/abc`, "{}")).status).toBe(400);
   });
+  row("HTTP-19", "a device's own call is answered by the rule chain", async () => {
+    const { token } = await tenant.device();
+    expect(await post(`${token}/rpc`, '{"method":"echo","params":{"a":1}}')).toMatchObject({
+      status: 200,
+      text: '{"a":1}',
+    });
+  });
   row("HTTP-20", "a device's own call needs params", async () => {
     const { token } = await tenant.device();
     expect((await post(`${token}/rpc`, '{"method":"m"}')).status).toBe(500);

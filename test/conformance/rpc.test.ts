@@ -175,6 +175,12 @@ describe.concurrent("device-api 9.5, calls over MQTT", () => {
     await statusIs(rpcId, "EXPIRED");
   });
 
+  rowOnBoth("MQTT-RPC-16", "a device's own call is answered by the rule chain", async (level) => {
+    using device = await connected(level, undefined);
+    expect(await device.peer.say("v1/devices/me/rpc/request/12", '{"method":"echo","params":{"a":1}}')).toBe(0);
+    expect(await device.peer.hear()).toMatchObject({ topic: "v1/devices/me/rpc/response/12", text: '{"a":1}' });
+  });
+
   rowOnBoth("MQTT-RPC-17", "a device's own call that nobody answers ends with an error", async (level) => {
     using device = await connected(level, undefined);
     expect(await device.peer.say("v1/devices/me/rpc/request/12", '{"method":"m","params":{}}')).toBe(0);
@@ -244,7 +250,7 @@ describe.concurrent("device-api 9.5, claiming and provisioning over MQTT", () =>
   let target: Target;
   let tenant: TestTenant;
   beforeAll(async () => {
-    target = await Target.start();
+    target = await Target.start({ set: { "plugins.mqtt.config.provisionLinger": "1s" } });
     tenant = await TestTenant.create(target);
   }, 120_000);
   afterAll(() => target?.[Symbol.asyncDispose]());
@@ -406,6 +412,15 @@ describe.concurrent("device-api 9.5, claiming and provisioning over MQTT", () =>
     ]);
   });
 
+  rowOnBoth("MQTT-PRV-13", "some time after the reply the server closes the connection", async (level) => {
+    const { ask } = await profile("ALLOW_CREATE_NEW_DEVICES");
+    using peer = await MqttDevice.connect(target, { level, username: "provision" });
+    await peer.say("/provision/request", JSON.stringify(ask));
+    await peer.hear();
+    await peer.closed(5_000);
+    expect(peer.packets).toEqual([]);
+  });
+
   row("MQTT-PRV-14", "a chosen token that somebody has fails, and leaves no device behind", async () => {
     const { ask } = await profile("ALLOW_CREATE_NEW_DEVICES");
     const { token } = await tenant.device();
@@ -413,5 +428,23 @@ describe.concurrent("device-api 9.5, claiming and provisioning over MQTT", () =>
     expect((await provision({ deviceName, token, ...ask })).status).toBe("FAILURE");
     const path = `/api/tenant/devices?deviceName=${encodeURIComponent(deviceName)}`;
     expect((await tenant.rest.call("GET", path)).status).toBe(404);
+  });
+});
+
+describe("device-api 9.5, claiming where it is not allowed", () => {
+  row("MQTT-CLM-04", "a claim is acknowledged and does not help; the device's attribute allows it", async () => {
+    await using target = await Target.start({ set: { "plugins.onboarding.config.claimByDefault": "false" } });
+    const tenant = await TestTenant.create(target);
+    const { rest } = await tenant.customer();
+    for (const allowed of [false, true]) {
+      const { id, name, token } = await tenant.device();
+      if (allowed) await tenant.saveAttributes(id, "SERVER_SCOPE", { claimingAllowed: true });
+      using peer = await MqttDevice.connect(target, { username: token });
+      await peer.say("v1/devices/me/claim", '{"secretKey":"k"}');
+      const { status } = await rest.call("POST", `/api/customer/device/${encodeURIComponent(name)}/claim`, {
+        secretKey: "k",
+      });
+      expect(status).toBe(allowed ? 200 : 400);
+    }
   });
 });

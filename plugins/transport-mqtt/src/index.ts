@@ -54,6 +54,11 @@ export default definePlugin({
       unsent: Bytes({ default: "256KB", description: "What a device may leave unread before it is disconnected." }),
       connectTimeout: Duration({ default: "10s", description: "From the accept to the open session." }),
       ackTimeout: Duration({ default: "10s", description: "For a device to acknowledge a call." }),
+      provisionLinger: Duration({
+        default: "60s",
+        description: "How long a connection stays open after its provisioning reply.",
+      }),
+      latencyPeriod: Duration({ default: "60s", description: "How often latencies of gateways become telemetry." }),
       topicAliases: Type.Integer({ default: 10, minimum: 0, maximum: 65_535, description: "Per connection, MQTT 5." }),
       children: Type.Integer({
         default: 10_000,
@@ -96,7 +101,8 @@ export default definePlugin({
   faults,
   register() {},
   async start({ container, config, deps, metrics, signal }) {
-    const { host, port, tls, connectTimeout, ackTimeout, proxyProtocol, skipCertificateValidity, ...limits } = config;
+    const { host, port, tls, connectTimeout, ackTimeout, proxyProtocol, skipCertificateValidity, ...rest } = config;
+    const { provisionLinger, latencyPeriod, ...limits } = rest;
     const transport = new MqttTransport({
       world: deps.world,
       log: deps.log,
@@ -110,7 +116,13 @@ export default definePlugin({
       host: host ?? (deps.launch.demo ? "127.0.0.1" : "0.0.0.0"),
       port,
       tls,
-      limits: { ...limits, connectMs: connectTimeout, ackMs: ackTimeout },
+      limits: {
+        ...limits,
+        connectMs: connectTimeout,
+        ackMs: ackTimeout,
+        lingerMs: provisionLinger,
+        latencyMs: latencyPeriod,
+      },
       meter: meterOf(metrics),
     });
     running.set(container, transport);

@@ -14,6 +14,10 @@ export interface MqttLimits {
   /** For the PUBACK of what is sent to a device. */
   readonly ackMs: number;
   readonly topicAliases: number;
+  /** From a provisioning reply to the end of its connection. */
+  readonly lingerMs: number;
+  /** How often a gateway's latencies are told. */
+  readonly latencyMs: number;
   /** Devices behind one gateway that are connected at once. */
   readonly children: number;
   readonly connections: number;

@@ -12,8 +12,6 @@ import type { Wire } from "./wire.ts";
 
 const requestTopic = "/provision/request";
 const responseTopic = "/provision/response";
-/** Then the server closes the connection (device-api 6.2). */
-const lingerMs = 60_000;
 
 interface Asked {
   readonly request: ProvisionRequest;
@@ -102,7 +100,7 @@ export class ProvisionTalk implements Talk, Receiver {
   #answer(reply: ProvisionReply, protobuf: boolean): void {
     const payload = protobuf ? provisionReplyBytes(reply) : Buffer.from(JSON.stringify(reply));
     const now = this.#wire.common.world.elapsed();
-    this.#endsAt = now + lingerMs;
+    this.#endsAt = now + this.#wire.common.limits.lingerMs;
     this.#outgoing.post({ topic: responseTopic, payload, qos: this.#qos }, now);
   }
 

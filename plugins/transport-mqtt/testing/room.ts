@@ -15,6 +15,8 @@ export const usualLimits: MqttLimits = {
   connectMs: 10_000,
   ackMs: 10_000,
   topicAliases: 10,
+  lingerMs: 60_000,
+  latencyMs: 60_000,
   children: 100,
   connections: 10_000,
 };

@@ -189,7 +189,7 @@ describe.each(levels)("a gateway, level %i", (level) => {
 
 it("GW-22 latencies of connectors become telemetry of the gateway, once a minute", async () => {
   const { Latencies } = await import("./latencies.ts");
-  const latencies = new Latencies();
+  const latencies = new Latencies(60_000);
   const at = { now: 1_020, elapsed: 0 };
   latencies.add({ connector: "Modbus", receivedTs: 1_000, publishedTs: 1_001 }, at);
   latencies.add({ connector: "Modbus", receivedTs: 1_000, publishedTs: 1_009 }, at);

@@ -21,11 +21,12 @@ export class Gateway {
   readonly #wire: Wire;
   readonly #parts: Parts;
   readonly #children: Children;
-  readonly #latencies = new Latencies();
+  readonly #latencies: Latencies;
 
   constructor(wire: Wire, parts: Parts) {
     this.#wire = wire;
     this.#parts = parts;
+    this.#latencies = new Latencies(wire.common.limits.latencyMs);
     const { session, down } = parts;
     const downlinks = (name: string): Downlinks => ({
       deliverAttributes: async (json, call) =>

@@ -1,7 +1,5 @@
 import type { Latency } from "@heddle/payload-codec";
 
-/** How often the sums are told (device-api 2.9). */
-const periodMs = 60_000;
 /** Connectors told apart; the names come from outside. */
 const mostConnectors = 100;
 
@@ -30,7 +28,12 @@ class Sum {
 /** How long values take from a device to its gateway's output, and from there to here; ms, by connector. */
 export class Latencies {
   readonly #sums = new Map<string, { readonly gateway: Sum; readonly transport: Sum }>();
+  readonly #periodMs: number;
   #due: number | undefined;
+
+  constructor(periodMs: number) {
+    this.#periodMs = periodMs;
+  }
 
   /** `now`: ms since the epoch, `elapsed`: monotonic. */
   add({ connector, receivedTs, publishedTs }: Latency, at: { readonly now: number; readonly elapsed: number }): void {
@@ -42,7 +45,7 @@ export class Latencies {
     }
     sums.gateway.add(publishedTs - receivedTs);
     sums.transport.add(at.now - publishedTs);
-    this.#due ??= at.elapsed + periodMs;
+    this.#due ??= at.elapsed + this.#periodMs;
   }
 
   /** The telemetry document when it is due; then the sums begin anew. */
