@@ -19,6 +19,7 @@ export interface OtaPackageDocument {
   readonly tag: string | null;
   /** The package lies elsewhere; then there are no bytes here. */
   readonly url: string | null;
+  /** There is something to fetch: bytes here, or a link. */
   readonly hasData: boolean;
   readonly fileName: string | null;
   readonly contentType: string | null;

@@ -70,7 +70,6 @@ export function deviceCredentialsView({ value, version }: Stored<DeviceCredentia
   return { id: { id: value.id }, createdTime, deviceId, credentialsType, credentialsId, credentialsValue, version };
 }
 
-/** A package that lies elsewhere has data, too: there is something to fetch. */
 export function otaPackageView({ value }: Stored<OtaPackageDocument>) {
   const { id: packageId, tenantId, deviceProfileId, dataId: _dataId, externalId: _externalId, ...rest } = value;
   return {
@@ -78,7 +77,6 @@ export function otaPackageView({ value }: Stored<OtaPackageDocument>) {
     tenantId: id("TENANT", tenantId),
     deviceProfileId: idOrNull("DEVICE_PROFILE", deviceProfileId),
     ...rest,
-    hasData: value.hasData || value.url !== null,
     name: value.title,
   };
 }

@@ -3,6 +3,7 @@ import type {
   CustomerDocument,
   DeviceDocument,
   DeviceProfileDocument,
+  OtaPackageDocument,
   Principal,
   Stored,
   UserDocument,
@@ -83,4 +84,17 @@ export async function profileFor(
   if (profile === undefined) throw notFound("Device profile", what.id);
   if (profile.value.tenantId !== what.principal.tenantId) throw forbidden();
   return profile;
+}
+
+/** Packages are the business of tenant administrators (rest-semantics 3.4). */
+export async function packageFor(
+  { packages }: Pick<Services, "packages">,
+  what: { readonly principal: Principal; readonly id: string },
+  call: CallOptions,
+): Promise<Stored<OtaPackageDocument>> {
+  const found = await packages.packages.get(what.id, call);
+  if (found === undefined) throw notFound("Ota package", what.id);
+  const { authority, tenantId } = what.principal;
+  if (authority !== "TENANT_ADMIN" || found.value.tenantId !== tenantId) throw forbidden();
+  return found;
 }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Readable } from "node:stream";
 import {
   type CallOptions,
   Fault,
@@ -14,9 +15,12 @@ import { corsHeaders, preflightHeaders, securityHeaders } from "./headers.ts";
 import { type Answer, type Exchange, forbidden, type Operation, uuidOf } from "./operation.ts";
 import type { Services } from "./services.ts";
 import { signedIn } from "./sign-in.ts";
+import { Upload, withForms } from "./uploads.ts";
 import { checkBody, checkQuery } from "./validation.ts";
 
 const base = "/api";
+/** A client that reads its answer slower than this is cut off. */
+const longestTransferMs = 3_600_000;
 const methods = ["GET", "POST", "PUT", "DELETE"] as const;
 
 export interface ApiConfig {
@@ -25,16 +29,18 @@ export interface ApiConfig {
   readonly timeout: number;
 }
 
+type Used = Pick<Services, "world" | "log" | "identity" | "apiKeys">;
+
 /** Requests from the shared listener to operations and back. */
 export class ApiServer {
   readonly #config: ApiConfig;
-  readonly #services: Services;
+  readonly #services: Used;
   readonly #counted: (status: number) => void;
   #app: FastifyInstance | undefined;
   #mount: Disposable | undefined;
   #open = 0;
 
-  constructor(config: ApiConfig, services: Services, counted: (status: number) => void) {
+  constructor(config: ApiConfig, services: Used, counted: (status: number) => void) {
     this.#config = config;
     this.#services = services;
     this.#counted = counted;
@@ -51,6 +57,9 @@ export class ApiServer {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
     this.#route(app, operations);
+    await withForms(app, (scope) => {
+      for (const operation of operations) if (operation.multipart === true) this.#handle(scope, operation);
+    });
     app.setNotFoundHandler(async (request, reply) => {
       const path = request.url.split("?", 1)[0]?.slice(1) ?? "";
       await this.#answered(request, reply, async (call) => {
@@ -76,13 +85,16 @@ export class ApiServer {
     const byPath = new Map<string, Operation[]>();
     for (const operation of operations) byPath.set(operation.path, [...(byPath.get(operation.path) ?? []), operation]);
     for (const [url, known] of byPath) {
-      for (const operation of known) {
-        app.route({ method: operation.method, url, handler: (request, reply) => this.#run(operation, request, reply) });
-      }
+      for (const operation of known) if (operation.multipart !== true) this.#handle(app, operation);
       const others = methods.filter((method) => !known.some((operation) => operation.method === method));
       if (others.length > 0)
         app.route({ method: others, url, handler: (request, reply) => this.#wrongMethod(known, request, reply) });
     }
+  }
+
+  #handle(app: FastifyInstance, operation: Operation): void {
+    const { method, path: url } = operation;
+    app.route({ method, url, handler: (request, reply) => this.#run(operation, request, reply) });
   }
 
   #wrongMethod(known: readonly Operation[], request: FastifyRequest, reply: FastifyReply): Promise<void> {
@@ -95,16 +107,14 @@ export class ApiServer {
     });
   }
 
-  #run(operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    return this.#answered(
-      request,
-      reply,
-      async (call) => {
-        const principal = await this.#principal(operation, request, call);
-        return operation.run(exchangeOf({ operation, request, principal, call }));
-      },
-      operation.untimed,
-    );
+  async #run(operation: Operation, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    const upload = new Upload(request);
+    const run = async (call: CallOptions) => {
+      const principal = await this.#principal(operation, request, call);
+      return operation.run(exchangeOf({ operation, request, principal, call, upload }));
+    };
+    await this.#answered(request, reply, run, operation.untimed);
+    upload.close();
   }
 
   async #principal(operation: Operation, request: FastifyRequest, call: CallOptions): Promise<Principal | undefined> {
@@ -133,7 +143,13 @@ export class ApiServer {
       if (this.#open > this.#config.requests) {
         throw new Fault("unavailable", "api.busy", `more than ${this.#config.requests} requests are in progress`);
       }
-      this.#send(request, reply, await run({ signal: end.signal }));
+      const answer = await run({ signal: end.signal });
+      if (answer?.bytes === undefined) this.#send(request, reply, answer);
+      else {
+        // How long it takes is up to the client from here on.
+        timer?.[Symbol.dispose]();
+        await this.#stream(request, reply, { ...answer, bytes: answer.bytes });
+      }
     } catch (error) {
       this.#refuse(reply, error);
     } finally {
@@ -150,6 +166,23 @@ export class ApiServer {
     if (raw !== undefined) reply.header("content-type", "application/json").send(raw);
     else if (text !== undefined) reply.header("content-type", type ?? "text/plain;charset=UTF-8").send(text);
     else reply.send();
+  }
+
+  /** Resolves when the client has everything, or has gone. */
+  async #stream(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    { bytes, type, headers }: Answer & { readonly bytes: AsyncIterable<Uint8Array> },
+  ): Promise<void> {
+    this.#counted(200);
+    reply.headers({ ...securityHeaders, ...corsHeaders(request.headers), ...headers });
+    reply.header("content-type", type ?? "application/octet-stream");
+    if (request.method === "HEAD") return void reply.send();
+    const sent = new Promise<void>((resolve) => reply.raw.once("close", resolve));
+    const cut = this.#services.world.timer(longestTransferMs, () => reply.raw.destroy());
+    reply.send(Readable.from(bytes, { objectMode: false }));
+    await sent;
+    cut[Symbol.dispose]();
   }
 
   #refuse(reply: FastifyReply, error: unknown): void {
@@ -185,8 +218,9 @@ function exchangeOf(from: {
   readonly request: FastifyRequest;
   readonly principal: Principal | undefined;
   readonly call: CallOptions;
+  readonly upload: Upload;
 }): Exchange {
-  const { operation, request, principal, call } = from;
+  const { operation, request, principal, call, upload } = from;
   const params = request.params as Readonly<Record<string, string>>;
   const param = (name: string) => params[name] ?? "";
   if (operation.query !== undefined) checkQuery(operation.query, request.query);
@@ -204,6 +238,7 @@ function exchangeOf(from: {
       const scheme = typeof forwarded === "string" ? forwarded.split(",", 1)[0] : request.protocol;
       return `${scheme}://${request.headers["x-forwarded-host"] ?? request.headers.host ?? ""}`;
     },
+    upload: () => upload.open(),
     param,
     id: (name) => uuidOf(param(name)),
   };
@@ -229,6 +264,7 @@ function bodyOf(operation: Operation, request: FastifyRequest): unknown {
 }
 
 function parsed(text: string, operation: Operation): unknown {
+  if (text === "" && operation.emptyBody !== undefined) return operation.emptyBody;
   try {
     return JSON.parse(text);
   } catch (cause) {

@@ -18,6 +18,10 @@ export const faults: FaultSpecs = {
   "api.path": { kind: "missing", help: "There is no such operation." },
   "api.method": { kind: "invalid", help: "The operation has another method." },
   "api.request": { kind: "invalid", help: "The request cannot be read, or is too large." },
+  "api.upload": {
+    kind: "invalid",
+    help: "A form with a file was asked for, and is missing, ends early or cannot be read.",
+  },
   "api.mail": { kind: "unavailable", help: "A mail was asked for and no plugin sends mail." },
   "api.busy": { kind: "unavailable", help: "More requests are in progress than the configured bound." },
   "api.timeout": { kind: "unavailable", help: "The operation took longer than the configured time." },

@@ -3,6 +3,7 @@ import {
   ApiKeys,
   AttributeStore,
   Bytes,
+  Claims,
   DeviceControl,
   DeviceRegistry,
   Directory,
@@ -14,6 +15,9 @@ import {
   Lanes,
   Lifecycle,
   Log,
+  OtaPackages,
+  Port,
+  Relations,
   Telemetry,
   TimeseriesStore,
   Type,
@@ -40,6 +44,20 @@ export default definePlugin({
         default: "30s",
         description: "How long an operation may take; calls to devices say themselves.",
       }),
+      connectivity: Type.Object(
+        {
+          host: Type.Optional(Type.String({ minLength: 1, description: "Of the request, when absent." })),
+          mqtt: Port({ default: 1883 }),
+          mqtts: Port({ default: 0 }),
+          coap: Port({ default: 5683 }),
+          coaps: Port({ default: 0 }),
+        },
+        {
+          additionalProperties: false,
+          default: {},
+          description: "Where devices are told to connect; a port of 0 is not offered.",
+        },
+      ),
     },
     { additionalProperties: false },
   ),
@@ -59,6 +77,9 @@ export default definePlugin({
     registry: DeviceRegistry,
     lifecycle: Lifecycle,
     control: DeviceControl,
+    relations: Relations,
+    packages: OtaPackages,
+    claims: Claims,
   },
   metrics: { answers: { kind: "counter", unit: "answers", help: "Answers by status.", labels: ["status"] } },
   faults,
@@ -72,8 +93,8 @@ export default definePlugin({
       },
     });
   },
-  async start({ container, deps }) {
-    await container.resolve(ApiServer).start(deps.http, allOperations(deps));
+  async start({ container, config, deps }) {
+    await container.resolve(ApiServer).start(deps.http, allOperations({ ...deps, connectivity: config.connectivity }));
   },
   async stop({ container }) {
     await container.resolve(ApiServer).stop();

@@ -20,10 +20,19 @@ export interface Exchange<B = unknown, Q = unknown> {
   readonly call: CallOptions;
   /** Scheme, host and port as the client sees them. */
   readonly base: string;
+  /** The file of a multipart body, of operations that take one. Fault `api.upload` when there is none. */
+  upload(): Promise<UploadedFile>;
   /** A text of the path. */
   param(name: string): string;
   /** A UUID of the path; fault when it is none. */
   id(name: string): string;
+}
+
+export interface UploadedFile {
+  readonly fileName: string;
+  readonly contentType: string;
+  /** As it arrives; fault `api.upload` when it ends early. */
+  readonly data: AsyncIterable<Uint8Array>;
 }
 
 /** What to send back; `json` is a value for `writeTypedJson`, the others are literal. */
@@ -33,6 +42,8 @@ export interface Answer {
   /** JSON text. */
   readonly raw?: string;
   readonly text?: string;
+  /** Sent as fast as the client reads. */
+  readonly bytes?: AsyncIterable<Uint8Array>;
   readonly type?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -49,9 +60,13 @@ export interface Operation {
   readonly anyType?: boolean;
   /** A body that is not JSON counts as this. */
   readonly brokenBody?: unknown;
+  /** No body at all counts as this. */
+  readonly emptyBody?: unknown;
   readonly query?: TSchema;
   /** Takes as long as it says itself. */
   readonly untimed?: boolean;
+  /** The body is a form with a file, which `upload` gives. */
+  readonly multipart?: boolean;
   run(exchange: Exchange<any, any>): Promise<Answer | undefined> | Answer | undefined;
 }
 

@@ -2,6 +2,7 @@ import type {
   Accounts,
   ApiKeys,
   AttributeStore,
+  Claims,
   DeviceControl,
   DeviceRegistry,
   Directory,
@@ -10,10 +11,14 @@ import type {
   Lanes,
   Lifecycle,
   Log,
+  OtaPackages,
+  Relations,
   Telemetry,
   TimeseriesStore,
   World,
 } from "@heddle/plugin-sdk";
+
+import type { Connectivity } from "./connect-commands.ts";
 
 /** What operations are made of. */
 export interface Services {
@@ -31,4 +36,8 @@ export interface Services {
   readonly registry: DeviceRegistry;
   readonly lifecycle: Lifecycle;
   readonly control: DeviceControl;
+  readonly relations: Relations;
+  readonly packages: OtaPackages;
+  readonly claims: Claims;
+  readonly connectivity: Connectivity;
 }

@@ -54,7 +54,7 @@ function setUp() {
   return { world, assignments, updated, addPackage, shared };
 }
 
-const ofUrl = { url: "http://files/app", hasData: false, dataSize: null, checksumAlgorithm: null, checksum: null };
+const ofUrl = { url: "http://files/app", hasData: true, dataSize: null, checksumAlgorithm: null, checksum: null };
 
 describe("assignment of a package (device-api 2.8)", () => {
   it("MQTT-OTA-01 queues, initiates, and pushes all attributes in one message", async () => {

@@ -49,7 +49,7 @@ export function checkUpdate(before: OtaPackageDocument, content: PackageContent,
     const value = given[field];
     if (value !== undefined && value !== null && value !== before[field]) throw prohibited(ofData[field]);
   }
-  if ((before.url !== null || before.hasData) && before.url !== content.url) throw prohibited("otaPackage URL");
+  if (before.hasData && before.url !== content.url) throw prohibited("otaPackage URL");
 }
 
 const prohibited = (what: string) => invalid(`Updating ${what} is prohibited!`);

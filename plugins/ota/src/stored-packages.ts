@@ -128,7 +128,7 @@ export class StoredPackages implements OtaPackages {
       id: world.uuid(),
       tenantId,
       createdTime: world.now(),
-      hasData: false,
+      hasData: content.url !== null,
       dataId: null,
     };
     return putOne(this.#collection, { value, expect: "absent" }, call);
@@ -142,7 +142,7 @@ export class StoredPackages implements OtaPackages {
     const { id = "" } = info;
     const to = ({ value }: Stored<OtaPackageDocument>) => {
       checkUpdate(value, content, info);
-      return { ...value, ...content };
+      return { ...value, ...content, hasData: value.hasData || content.url !== null };
     };
     const changed = await change(this.#collection, { id, kind: "Ota package", to }, call);
     if (changed === undefined) throw missingPackage(id);
@@ -255,7 +255,7 @@ export class StoredPackages implements OtaPackages {
     for (let page = 0; ; page++) {
       const query = { where: { tenantId }, sort: { by: "id", order: "asc" as const }, limit, page };
       const { items, total } = await this.#collection.find(query, call);
-      for (const { value } of items) size += value.hasData ? (value.dataSize ?? 0) : 0;
+      for (const { value } of items) size += value.dataSize ?? 0;
       if ((page + 1) * limit >= total) return size;
     }
   }

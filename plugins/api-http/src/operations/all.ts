@@ -2,11 +2,18 @@ import type { Operation } from "../operation.ts";
 import type { Services } from "../services.ts";
 import { apiKeyOperations } from "./api-keys.ts";
 import { authOperations } from "./auth.ts";
+import { bulkImportOperations } from "./bulk-import.ts";
+import { claimOperations } from "./claiming.ts";
+import { connectivityOperations } from "./connectivity.ts";
 import { customerOperations } from "./customers.ts";
 import { deviceListOperations } from "./device-lists.ts";
 import { deviceProfileOperations } from "./device-profiles.ts";
 import { deviceOperations } from "./devices.ts";
 import { noAuthOperations } from "./no-auth.ts";
+import { otaPackageOperations } from "./ota-packages.ts";
+import { profileKeyOperations } from "./profile-keys.ts";
+import { relationQueryOperations } from "./relation-queries.ts";
+import { relationOperations } from "./relations.ts";
 import { rpcOperations } from "./rpc.ts";
 import { systemOperations } from "./system.ts";
 import { telemetryReadOperations } from "./telemetry-read.ts";
@@ -28,6 +35,13 @@ export function allOperations(services: Services): Operation[] {
     deviceOperations,
     deviceListOperations,
     deviceProfileOperations,
+    profileKeyOperations,
+    claimOperations,
+    bulkImportOperations,
+    connectivityOperations,
+    otaPackageOperations,
+    relationOperations,
+    relationQueryOperations,
     telemetryReadOperations,
     telemetryWriteOperations,
     rpcOperations,

@@ -14,6 +14,7 @@ import {
 import { MaybePageFields, PageFields, pageOf, pageView, viewPage } from "../paging.ts";
 import type { Services } from "../services.ts";
 import { usedProfiles } from "../used-profiles.ts";
+import { packageType } from "./ota-packages.ts";
 
 const columns = { createdTime: "createdTime", name: "name", type: "type", label: "label" };
 const rules = { search: ["name", "label"], sort: columns };
@@ -132,6 +133,16 @@ export function deviceListOperations(services: Services): Operation[] {
             value.tenantId === tenantId && (authority === "TENANT_ADMIN" || value.customerId === customerId),
         );
         return { json: mine.map(deviceView) };
+      },
+    }),
+    operation({
+      method: "GET",
+      path: "/api/devices/count/:type/:deviceProfileId",
+      who: tenantAndCustomer,
+      run: async ({ principal: { tenantId }, id, param, call }) => {
+        const field = packageType(param("type")) === "FIRMWARE" ? "firmwareId" : "softwareId";
+        const where = { tenantId, deviceProfileId: id("deviceProfileId"), [field]: null };
+        return { json: (await registry.devices.find({ where, limit: 1 }, call)).total };
       },
     }),
     operation({

@@ -63,7 +63,7 @@ function checkPackage(
   if (found === undefined) throw invalid(`Can't assign non-existent ${noun}!`);
   if (found.tenantId !== wanted.tenantId) throw invalid(`Can't assign ${noun} from different tenant!`);
   if (found.type !== wanted.type) throw invalid(`Can't assign ${noun} with type: ${found.type}!`);
-  if (!found.hasData && found.url === null) throw invalid(`Can't assign ${noun} with empty data!`);
+  if (!found.hasData) throw invalid(`Can't assign ${noun} with empty data!`);
   if (found.deviceProfileId !== null && found.deviceProfileId !== wanted.profileId) {
     throw invalid(`Can't assign ${noun} with different deviceProfile!`);
   }
