@@ -1,6 +1,7 @@
 import {
   Accounts,
   ApiKeys,
+  ApiUsage,
   AttributeStore,
   Bytes,
   Claims,
@@ -80,6 +81,7 @@ export default definePlugin({
     relations: Relations,
     packages: OtaPackages,
     claims: Claims,
+    usage: ApiUsage,
   },
   metrics: { answers: { kind: "counter", unit: "answers", help: "Answers by status.", labels: ["status"] } },
   faults,

@@ -1,6 +1,7 @@
 import type {
   Accounts,
   ApiKeys,
+  ApiUsage,
   AttributeStore,
   Claims,
   DeviceControl,
@@ -40,4 +41,5 @@ export interface Services {
   readonly packages: OtaPackages;
   readonly claims: Claims;
   readonly connectivity: Connectivity;
+  readonly usage: ApiUsage;
 }

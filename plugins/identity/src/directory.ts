@@ -41,6 +41,7 @@ import {
 } from "@heddle/plugin-sdk";
 import type { UserAccounts } from "./accounts.ts";
 import { missing } from "./faults.ts";
+import { checkRateLimits } from "./rate-limit-texts.ts";
 import { tenantProfileData } from "./tenant-profile-data.ts";
 import { checkUser } from "./user-rules.ts";
 
@@ -108,6 +109,7 @@ export class StoredDirectory implements Directory, EntityData {
     if (given !== null && given !== undefined && typeof given["configuration"] !== "object") {
       throw invalid("Tenant profile data configuration should be specified!");
     }
+    checkRateLimits((given?.["configuration"] ?? {}) as Readonly<Record<string, unknown>>);
     const isDefault = draft.default ?? false;
     if (isDefault) {
       const { items } = await this.#profiles.find({ where: { default: true }, limit: 1 }, call);

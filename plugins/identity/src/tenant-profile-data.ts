@@ -1,3 +1,5 @@
+import { rateLimitNames } from "./rate-limit-texts.ts";
+
 const unlimited = [
   "maxDevices",
   "maxAssets",
@@ -35,42 +37,13 @@ const unlimited = [
   "ruleEngineExceptionsTtlDays",
   "warnThreshold",
 ];
-const noRate = [
-  "transportTenantMsgRateLimit",
-  "transportTenantTelemetryMsgRateLimit",
-  "transportTenantTelemetryDataPointsRateLimit",
-  "transportDeviceMsgRateLimit",
-  "transportDeviceTelemetryMsgRateLimit",
-  "transportDeviceTelemetryDataPointsRateLimit",
-  "transportGatewayMsgRateLimit",
-  "transportGatewayTelemetryMsgRateLimit",
-  "transportGatewayTelemetryDataPointsRateLimit",
-  "transportGatewayDeviceMsgRateLimit",
-  "transportGatewayDeviceTelemetryMsgRateLimit",
-  "transportGatewayDeviceTelemetryDataPointsRateLimit",
-  "tenantEntityExportRateLimit",
-  "tenantEntityImportRateLimit",
-  "tenantNotificationRequestsRateLimit",
-  "tenantNotificationRequestsPerRuleRateLimit",
-  "smsEnabled",
-  "tenantServerRestLimitsConfiguration",
-  "customerServerRestLimitsConfiguration",
-  "wsUpdatesPerSessionRateLimit",
-  "cassandraReadQueryTenantCoreRateLimits",
-  "cassandraWriteQueryTenantCoreRateLimits",
-  "cassandraReadQueryTenantRuleEngineRateLimits",
-  "cassandraWriteQueryTenantRuleEngineRateLimits",
-  "edgeEventRateLimits",
-  "edgeEventRateLimitsPerEdge",
-  "edgeUplinkMessagesRateLimits",
-  "edgeUplinkMessagesRateLimitsPerEdge",
-];
 
 /** The configuration of a tenant profile that limits nothing (rest-semantics 17.6). */
 const defaults: Readonly<Record<string, unknown>> = {
   type: "DEFAULT",
   ...Object.fromEntries(unlimited.map((name) => [name, 0])),
-  ...Object.fromEntries(noRate.map((name) => [name, null])),
+  ...Object.fromEntries(rateLimitNames.map((name) => [name, null])),
+  smsEnabled: null,
   maxDebugModeDurationMinutes: 15,
   maxCalculatedFieldsPerEntity: 5,
   maxArgumentsPerCF: 10,

@@ -20,6 +20,7 @@ import { telemetryReadOperations } from "./telemetry-read.ts";
 import { telemetryWriteOperations } from "./telemetry-write.ts";
 import { tenantProfileOperations } from "./tenant-profiles.ts";
 import { tenantOperations } from "./tenants.ts";
+import { usageOperations } from "./usage.ts";
 import { userOperations } from "./users.ts";
 
 /** Every operation of the API. */
@@ -46,5 +47,6 @@ export function allOperations(services: Services): Operation[] {
     telemetryWriteOperations,
     rpcOperations,
     systemOperations,
+    usageOperations,
   ].flatMap((operations) => operations(services));
 }
