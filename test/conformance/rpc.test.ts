@@ -433,7 +433,7 @@ describe.concurrent("device-api 9.5, claiming and provisioning over MQTT", () =>
 
 describe("device-api 9.5, claiming where it is not allowed", () => {
   row("MQTT-CLM-04", "a claim is acknowledged and does not help; the device's attribute allows it", async () => {
-    await using target = await Target.start({ set: { "plugins.onboarding.config.claimByDefault": "false" } });
+    await using target = await Target.start({ set: { "plugins.onboarding.config.claiming.allowByDefault": "false" } });
     const tenant = await TestTenant.create(target);
     const { rest } = await tenant.customer();
     for (const allowed of [false, true]) {

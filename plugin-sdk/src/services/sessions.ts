@@ -165,7 +165,10 @@ export interface RpcRequest {
   readonly oneway: boolean;
 }
 
-/** What reaches a device. `deliver…` resolves when the device has it (PUBACK), or at once where nothing confirms. */
+/**
+ * What reaches a device. `deliver…` resolves when the device has it (PUBACK), or at once where nothing confirms. Fault
+ * `<transport>.unconfirmed` (unavailable) when the device should have confirmed and did not.
+ */
 export interface Downlinks {
   /** JSON text: the changed values as one flat object, or `{"deleted":[keys]}`. */
   deliverAttributes(json: string, call: CallOptions): Promise<void>;

@@ -10,7 +10,7 @@ const defaults: RpcConfig = { strategy: "BURST", responseTimeout: 30_000, closeO
 /** A device with one session that confirms when told to. */
 function setUp(config: Partial<RpcConfig> = {}, store = new MemoryEntityStore()) {
   const world = steppedWorld();
-  const sent: { requestId: number; method: string; confirm(): void }[] = [];
+  const sent: { requestId: number; method: string; confirm(): void; fail(error: Fault): void }[] = [];
   const statuses: string[] = [];
   const closed: string[] = [];
   let here = true;
@@ -25,7 +25,7 @@ function setUp(config: Partial<RpcConfig> = {}, store = new MemoryEntityStore())
     deliver: (_to, { requestId, call: { method } }, signal) =>
       new Promise((resolve, reject) => {
         signal.addEventListener("abort", () => reject(signal.reason));
-        sent.push({ requestId, method, confirm: resolve });
+        sent.push({ requestId, method, confirm: resolve, fail: reject });
       }),
     close: ({ session }) => {
       closed.push(session);
@@ -173,6 +173,15 @@ describe("persistent calls", () => {
     await world.pass(10_000);
     expect(statuses).toEqual(["QUEUED", "SENT", "TIMEOUT", "SENT", "FAILED"]);
     expect((await stored(a.id)).response).toContain("Retry attempts set: 1");
+  });
+
+  it("MQTT-RPC-14 a transport that gives up first counts like one that waits", async () => {
+    const { rpc, make, sent, statuses, world } = setUp();
+    await rpc.call(make("a", { persistent: true, retries: 0 }));
+    await world.settle();
+    sent[0]?.fail(new Fault("unavailable", "mqtt.unconfirmed", "not within 10 s"));
+    await world.settle();
+    expect(statuses).toEqual(["QUEUED", "SENT", "FAILED"]);
   });
 
   it("MQTT-RPC-15 EXPIRED when the deadline passes, also one that had passed before", async () => {

@@ -1,4 +1,12 @@
-import { Fault, type Log, type RpcCall, type RpcOutcome, type RpcStatus, type World } from "@heddle/plugin-sdk";
+import {
+  asFault,
+  Fault,
+  type Log,
+  type RpcCall,
+  type RpcOutcome,
+  type RpcStatus,
+  type World,
+} from "@heddle/plugin-sdk";
 import { type RestoredCall, RpcRecords, type RpcRecordsOptions } from "./rpc-records.ts";
 
 /** How long a device may take to confirm that it got a request (device-api 2.7). */
@@ -217,7 +225,8 @@ export class PendingRpc {
       this.#confirmed(pending);
     } catch (error) {
       log.debug("rpc not confirmed", { session: target.session, error });
-      if (limit.signal.aborted) this.#unconfirmed(pending, target);
+      // The transport's own patience may end a moment before this one's.
+      if (limit.signal.aborted || asFault(error).code.endsWith(".unconfirmed")) this.#unconfirmed(pending, target);
       else this.#free(pending);
     } finally {
       timer[Symbol.dispose]();
