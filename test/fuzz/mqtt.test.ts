@@ -131,15 +131,22 @@ it("no conversation is a defect to the MQTT listener, and the next device is ser
   room.platform.reply = async () => "{}";
   const errors = vi.spyOn(silentLog, "error");
   let neighbour = await room.connected(4, "U");
+  const logged = () => {
+    const [first] = errors.mock.calls;
+    errors.mockClear();
+    return first;
+  };
   let turn = 0;
   try {
     const tried = await fuzz({
       name: "mqtt-connection",
       make: conversation,
       async check(bytes) {
-        errors.mockClear();
+        const late = logged();
+        must(late === undefined, `after an input before this one: ${inspect(late)}`);
         await talk(room.port, bytes);
-        must(errors.mock.calls.length === 0, `logged ${inspect(errors.mock.calls[0])}`);
+        const error = logged();
+        must(error === undefined, `logged ${inspect(error)}`);
         if (++turn % 100 !== 0) return;
         // An input may have known its token.
         if (neighbour.closedAt !== undefined) neighbour = await room.connected(4, "U");
