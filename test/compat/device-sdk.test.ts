@@ -3,16 +3,8 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { Target } from "../conformance/target.ts";
 import { eventually, TestTenant } from "../conformance/tenant.ts";
 import { DrivenClient } from "./client-process.ts";
-import { driverOf, pythonWith } from "./python.ts";
-
-/** What it would install by itself when it is imported comes with it. */
-const packages = [
-  "tb-mqtt-client==1.13.14",
-  "tb-paho-mqtt-client==2.1.2",
-  "mmh3==5.3.1",
-  "orjson==3.13.0",
-  "requests==2.34.2",
-];
+import { driverOf } from "./python.ts";
+import { pythonWithSdk } from "./sdk.ts";
 
 let target: Target;
 let tenant: TestTenant;
@@ -22,7 +14,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => target?.[Symbol.asyncDispose]());
 
-describeNeeding("tb-mqtt-client", pythonWith("tb-mqtt-client", packages), (python) => {
+describeNeeding("tb-mqtt-client", pythonWithSdk(), (python) => {
   const open = () =>
     new DrivenClient(python, [driverOf("tb_sdk_client.py"), "127.0.0.1", String(target.mqtt), target.http]);
   const stored = (id: string, holds: (values: Record<string, { value: unknown }>) => boolean) =>

@@ -1,6 +1,7 @@
 import mqttPacket, { type Packet } from "mqtt-packet";
 import type { Dice } from "./dice.ts";
 import { telemetryText } from "./json-text.ts";
+import { lastType, messageOf, sparkplugSource } from "./proto-schemas.ts";
 
 export type Level = 3 | 4 | 5;
 export const levels = [3, 4, 5] as const;
@@ -114,3 +115,25 @@ export function packet(dice: Dice, level: Level): Packet {
 }
 
 export const encoded = (what: Packet, level: Level): Buffer => mqttPacket.generate(what, { protocolVersion: level });
+
+const sparkplug = lastType(sparkplugSource);
+const kinds = ["NBIRTH", "NDATA", "NDEATH", "NCMD", "DBIRTH", "DDATA", "DDEATH", "DCMD", "STATE"];
+
+/** A Sparkplug edge node: its CONNECT with a death, and what it may say. */
+export function edgeNode(dice: Dice, level: Level): Packet[] {
+  const payload = () => Buffer.from(messageOf(sparkplug, dice));
+  const said = dice.some(8, () => {
+    const kind = dice.pick(kinds);
+    const device = kind.startsWith("D") && dice.chance(0.9) ? `/${dice.pick(["d1", "__proto__"])}` : "";
+    const topic = `spBv1.0/G/${kind}/E${device}`;
+    return { cmd: "publish", topic, payload: payload(), qos: 1, messageId: 1, dup: false, retain: false } as Packet;
+  });
+  const hello = {
+    ...connect(dice, level),
+    username: "N",
+    clean: true,
+    will: { topic: "spBv1.0/G/NDEATH/E", payload: payload(), qos: 1, retain: false },
+    ...(level === 5 ? { properties: { sessionExpiryInterval: 0 } } : {}),
+  } as Packet;
+  return [hello, ...said];
+}

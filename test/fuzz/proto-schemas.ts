@@ -100,3 +100,17 @@ function memberValue({ type, resolvedType }: protobuf.Field, dice: Dice, depth: 
   const integer = dice.pick(integers);
   return type.includes("64") ? integer : Number(BigInt.asIntN(32, BigInt(integer)));
 }
+
+/** The payload's type, by the library alone. */
+export function lastType(source: string): protobuf.Type {
+  const { root, package: name } = protobuf.parse(source, { keepCase: true });
+  root.resolveAll();
+  const scope = name === undefined ? root : (root.lookup(name) as protobuf.Namespace);
+  return scope.nestedArray.findLast((one) => one instanceof protobuf.Type) as protobuf.Type;
+}
+
+/** Payloads of Sparkplug B, without the parts that are for other kinds of data. */
+export const sparkplugSource = `syntax = "proto3";
+  message Metric { optional string name = 1; optional uint64 alias = 2; optional uint64 timestamp = 3; optional uint32 datatype = 4; optional bool is_null = 7;
+    oneof value { uint32 int_value = 10; uint64 long_value = 11; float float_value = 12; double double_value = 13; bool boolean_value = 14; string string_value = 15; bytes bytes_value = 16; } }
+  message Payload { optional uint64 timestamp = 1; repeated Metric metrics = 2; optional uint64 seq = 3; }`;

@@ -5,16 +5,16 @@ import {
   type PayloadCodec,
   provisionRequestText,
   readDocument,
+  readSparkplug,
 } from "@heddle/payload-codec";
 import { isFault, readTypedJson } from "@heddle/plugin-sdk";
 import { fakeIdentity } from "@heddle/plugin-sdk/testing";
-import protobuf from "protobufjs";
 import { expect, it } from "vitest";
 import type { Dice } from "./dice.ts";
 import { fuzz } from "./fuzzer.ts";
 import { jsonText } from "./json-text.ts";
 import { must, patience } from "./must.ts";
-import { messageOf, schemaText } from "./proto-schemas.ts";
+import { lastType, messageOf, schemaText, sparkplugSource } from "./proto-schemas.ts";
 
 /** The two parts of an input: source text, and what is read by it. */
 const divider = Buffer.from([0]);
@@ -46,22 +46,14 @@ function outcome<T>(run: () => T, ...codes: readonly string[]): T | undefined {
   }
 }
 
-function mustBeJson(bytes: Uint8Array | undefined, what: string): void {
-  if (bytes === undefined) return;
+function mustBeJson(bytes: Uint8Array | undefined | "", what: string): void {
+  if (bytes === undefined || bytes === "") return;
   const text = Buffer.from(bytes).toString();
   try {
     readTypedJson(text);
   } catch (error) {
     throw new Error(`${what} gives ${text.slice(0, 300)}: ${(error as Error).message}`);
   }
-}
-
-/** The payload's type, by the library alone. */
-function lastType(source: string): protobuf.Type {
-  const { root, package: name } = protobuf.parse(source, { keepCase: true });
-  root.resolveAll();
-  const scope = name === undefined ? root : (root.lookup(name) as protobuf.Namespace);
-  return scope.nestedArray.findLast((one) => one instanceof protobuf.Type) as protobuf.Type;
 }
 
 /** A schema with a message of it. */
@@ -124,6 +116,7 @@ const shapes = [
   'syntax = "proto3"; message Claim { string secretKey = 1; int64 durationMs = 2; }',
   `syntax = "proto3"; message Key { string k = 1; string s = 2; } message T { string t = 1; } message B { string c = 1; string u = 2; }
    message Data { T t = 1; T x = 2; B b = 3; } message Provision { string n = 1; int32 c = 2; Key k = 3; Data d = 4; bool g = 5; }`,
+  sparkplugSource,
 ].map(lastType);
 
 it("whatever comes as one of the fixed messages is a document or refused", patience, async () => {
@@ -152,6 +145,8 @@ it("whatever comes as one of the fixed messages is a document or refused", patie
         const parts = outcome(() => read(payload), "device.payload", "gateway.shape") ?? [];
         for (const part of parts) if (part.fault === undefined) mustBeJson(part.document, read.name);
       }
+      const edge = outcome(() => readSparkplug(payload, () => undefined), "device.payload");
+      for (const { name, json } of edge?.metrics ?? []) mustBeJson(json && Buffer.from(json), `the metric ${name}`);
     },
   });
   expect(tried).toBeGreaterThan(0);
