@@ -21,6 +21,7 @@ import {
   Telemetry,
   TimeseriesStore,
   Type,
+  UserSettings,
   World,
 } from "@heddle/plugin-sdk";
 import { ApiServer } from "./api-server.ts";
@@ -80,6 +81,7 @@ export default definePlugin({
     relations: Relations,
     packages: OtaPackages,
     claims: Claims,
+    settings: UserSettings,
   },
   metrics: { answers: { kind: "counter", unit: "answers", help: "Answers by status.", labels: ["status"] } },
   faults,

@@ -15,6 +15,7 @@ import type {
   Relations,
   Telemetry,
   TimeseriesStore,
+  UserSettings,
   World,
 } from "@heddle/plugin-sdk";
 
@@ -39,5 +40,6 @@ export interface Services {
   readonly relations: Relations;
   readonly packages: OtaPackages;
   readonly claims: Claims;
+  readonly settings: UserSettings;
   readonly connectivity: Connectivity;
 }

@@ -20,6 +20,7 @@ import { telemetryReadOperations } from "./telemetry-read.ts";
 import { telemetryWriteOperations } from "./telemetry-write.ts";
 import { tenantProfileOperations } from "./tenant-profiles.ts";
 import { tenantOperations } from "./tenants.ts";
+import { userSettingsOperations } from "./user-settings.ts";
 import { userOperations } from "./users.ts";
 
 /** Every operation of the API. */
@@ -31,6 +32,7 @@ export function allOperations(services: Services): Operation[] {
     tenantProfileOperations,
     customerOperations,
     userOperations,
+    userSettingsOperations,
     apiKeyOperations,
     deviceOperations,
     deviceListOperations,
