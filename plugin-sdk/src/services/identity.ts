@@ -97,6 +97,24 @@ export interface ApiKeys {
 }
 export const ApiKeys = capability<ApiKeys>("api-keys@1");
 
+/** What clients keep for their users, by type (rest-semantics 17.4). */
+export interface UserSettings {
+  /** Empty where nothing is kept. */
+  get(of: SettingsOf, call: CallOptions): Promise<Settings>;
+  /** In place of what was there. */
+  replace(of: SettingsOf, settings: Settings, call: CallOptions): Promise<void>;
+  /** Objects are merged member by member; a name with dots reaches into them. */
+  merge(of: SettingsOf, settings: Settings, call: CallOptions): Promise<void>;
+  /** Names with dots reach into objects; those that are not there are skipped. */
+  remove(of: SettingsOf, paths: readonly string[], call: CallOptions): Promise<void>;
+}
+export type Settings = Readonly<Record<string, unknown>>;
+export interface SettingsOf {
+  readonly userId: string;
+  readonly type: string;
+}
+export const UserSettings = capability<UserSettings>("user-settings@1");
+
 /**
  * Tenants, their customers and users. Deleting goes through `Lifecycle`. Faults as in `DeviceRegistry`: `input.invalid`
  * with the texts of rest-semantics 6, `record.conflict`, `missing`.

@@ -177,7 +177,8 @@ export class ApiServer {
     this.#counted(200);
     reply.headers({ ...securityHeaders, ...corsHeaders(request.headers), ...headers });
     reply.header("content-type", type ?? "application/octet-stream");
-    if (request.method === "HEAD") return void reply.send();
+    // Without a payload the length of the answer would become that of nothing.
+    if (request.method === "HEAD") return void reply.send(Readable.from([]));
     const sent = new Promise<void>((resolve) => reply.raw.once("close", resolve));
     const cut = this.#services.world.timer(longestTransferMs, () => reply.raw.destroy());
     reply.send(Readable.from(bytes, { objectMode: false }));

@@ -52,6 +52,38 @@ const operations = [
   }),
 ];
 
+async function* numbers(broken = false): AsyncGenerator<Buffer> {
+  for (let at = 0; at < 3; at++) yield Buffer.from(`${at};`);
+  if (broken) throw new Error("the store has gone");
+}
+
+operations.push(
+  operation({
+    method: "POST",
+    path: "/api/file",
+    who: tenantOnly,
+    multipart: true,
+    query: Type.Object({ most: Type.Optional(Type.Integer()) }),
+    run: async ({ query, upload }) => {
+      const { fileName, contentType, data } = await upload();
+      let size = 0;
+      for await (const bytes of data) {
+        size += bytes.length;
+        if (size > (query.most ?? size))
+          throw new Fault("invalid", "test.large", "too large", { data: { status: 413 } });
+      }
+      return { json: { fileName, contentType, size } };
+    },
+  }),
+  operation({
+    method: "GET",
+    path: "/api/file",
+    who: "anyone",
+    run: () => ({ type: "text/csv", headers: { "content-length": "6" }, bytes: numbers() }),
+  }),
+  operation({ method: "GET", path: "/api/broken", who: "anyone", run: () => ({ bytes: numbers(true) }) }),
+);
+
 let handle: HttpHandler | undefined;
 const http: HttpListener = {
   mount: (_prefix, mounted) => {
@@ -164,5 +196,47 @@ describe("API server", () => {
     expect(answers.every(({ status }) => status === 503)).toBe(true);
     expect(messages.filter((message) => message === "Request timeout")).toHaveLength(10);
     expect(messages.filter((message) => message.startsWith("more than 10 requests"))).toHaveLength(2);
+  });
+
+  it("gives operations the file of a form as it arrives", async () => {
+    const send = (size: number, query = "") => {
+      const form = new FormData();
+      form.append("note", "x");
+      form.append("file", new Blob([Buffer.alloc(size)], { type: "application/x-thing" }), "a thing.bin");
+      return fetch(`${base}/api/file${query}`, { method: "POST", headers: signed, body: form });
+    };
+    // Larger than what other bodies may be, and than what waits on the way.
+    expect(await (await send(3_000_000)).json()).toEqual({
+      fileName: "a thing.bin",
+      contentType: "application/x-thing",
+      size: 3_000_000,
+    });
+    expect(await errorOf(await send(3_000_000, "?most=10"))).toEqual([413, 31, "too large"]);
+    expect((await errorOf(await send(10, "?most=x")))[0]).toBe(400);
+  });
+
+  it("says what is wrong with a form", async () => {
+    const send = (body: string, type: string) =>
+      fetch(`${base}/api/file`, { method: "POST", headers: { ...signed, "content-type": type }, body });
+    const form = "multipart/form-data; boundary=x";
+    const bad = [
+      await send("{}", "application/json"),
+      await send("", "multipart/form-data"),
+      await send("--x--\r\n", form),
+      await send('--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\ncut', form),
+    ];
+    for (const answer of bad) expect((await errorOf(answer)).slice(0, 2)).toEqual([400, 31]);
+    // It has no other method, and no form is read by anybody else.
+    expect((await errorOf(await fetch(`${base}/api/file`, { method: "DELETE", headers: signed })))[0]).toBe(405);
+    const body = new FormData();
+    expect((await fetch(`${base}/api/echo?n=1`, { method: "POST", headers: signed, body })).status).toBe(415);
+  });
+
+  it("sends bytes as they come, and cuts the connection rather than pretend that they ended", async () => {
+    const answer = await fetch(`${base}/api/file`);
+    expect([answer.headers.get("content-type"), await answer.text()]).toEqual(["text/csv", "0;1;2;"]);
+    const head = await fetch(`${base}/api/file`, { method: "HEAD" });
+    expect([head.status, head.headers.get("content-length")]).toEqual([200, "6"]);
+    await expect(fetch(`${base}/api/broken`).then((broken) => broken.text())).rejects.toThrow();
   });
 });

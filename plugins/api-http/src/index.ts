@@ -22,6 +22,7 @@ import {
   Telemetry,
   TimeseriesStore,
   Type,
+  UserSettings,
   World,
 } from "@heddle/plugin-sdk";
 import { ApiServer } from "./api-server.ts";
@@ -82,6 +83,7 @@ export default definePlugin({
     packages: OtaPackages,
     claims: Claims,
     usage: ApiUsage,
+    settings: UserSettings,
   },
   metrics: { answers: { kind: "counter", unit: "answers", help: "Answers by status.", labels: ["status"] } },
   faults,

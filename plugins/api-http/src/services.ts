@@ -16,6 +16,7 @@ import type {
   Relations,
   Telemetry,
   TimeseriesStore,
+  UserSettings,
   World,
 } from "@heddle/plugin-sdk";
 
@@ -40,6 +41,7 @@ export interface Services {
   readonly relations: Relations;
   readonly packages: OtaPackages;
   readonly claims: Claims;
+  readonly settings: UserSettings;
   readonly connectivity: Connectivity;
   readonly usage: ApiUsage;
 }

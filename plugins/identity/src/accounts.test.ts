@@ -7,6 +7,7 @@ import { StoredApiKeys } from "./api-keys.ts";
 import { StoredDirectory } from "./directory.ts";
 import { SignIns } from "./sign-ins.ts";
 import { Tokens } from "./tokens.ts";
+import { StoredUserSettings } from "./user-settings.ts";
 
 const call = { signal: new AbortController().signal };
 const password = "golden-pass-1";
@@ -21,7 +22,7 @@ function setUp() {
   const tokens = new Tokens(randomBytes(64), world);
   const accounts = new UserAccounts({ world, entities, signIns, apiKeys, tokens: () => tokens });
   const lanes = { publish: async () => {} } as unknown as Lanes;
-  const directory = new StoredDirectory({ world, lanes, entities }, accounts);
+  const directory = new StoredDirectory({ world, lanes, entities }, accounts, new StoredUserSettings(entities));
   return { clock, accounts, apiKeys, directory };
 }
 

@@ -44,6 +44,7 @@ import { missing } from "./faults.ts";
 import { checkRateLimits } from "./rate-limit-texts.ts";
 import { tenantProfileData } from "./tenant-profile-data.ts";
 import { checkUser } from "./user-rules.ts";
+import type { StoredUserSettings } from "./user-settings.ts";
 
 const publicTitle = "Public";
 const defaultProfileName = "Default";
@@ -62,14 +63,16 @@ export class StoredDirectory implements Directory, EntityData {
   readonly users: Records<UserDocument>;
   readonly #deps: Deps;
   readonly #accounts: UserAccounts;
+  readonly #settings: StoredUserSettings;
   readonly #tenants: Collection<TenantDocument>;
   readonly #profiles: Collection<TenantProfileDocument>;
   readonly #customers: Collection<CustomerDocument>;
   readonly #users: Collection<UserDocument>;
 
-  constructor(deps: Deps, accounts: UserAccounts) {
+  constructor(deps: Deps, accounts: UserAccounts, settings: StoredUserSettings) {
     this.#deps = deps;
     this.#accounts = accounts;
+    this.#settings = settings;
     const open = <T extends object>(spec: CollectionSpec<T>) => deps.entities.collection(spec);
     this.#tenants = open(tenantCollection);
     this.#profiles = open(tenantProfileCollection);
@@ -239,6 +242,7 @@ export class StoredDirectory implements Directory, EntityData {
       }
       case "USER":
         await this.#users.remove([entity.id], call);
+        await this.#settings.forget([entity.id], call);
         return this.#accounts.close([entity.id], call);
     }
   }
@@ -259,6 +263,7 @@ export class StoredDirectory implements Directory, EntityData {
       const ids = batch.map(({ value }) => value.id);
       // Void tokens first: a crash in between must not leave a user who can sign in but is listed nowhere.
       await this.#accounts.close(ids, call);
+      await this.#settings.forget(ids, call);
       await this.#users.remove(ids, call);
     }
   }

@@ -15,6 +15,7 @@ import { StoredDirectory } from "./directory.ts";
 import { ensureAdministrator, signingKey } from "./first-start.ts";
 import { SignIns } from "./sign-ins.ts";
 import { Tokens } from "./tokens.ts";
+import { StoredUserSettings } from "./user-settings.ts";
 
 interface Deps {
   readonly world: World;
@@ -32,6 +33,7 @@ export class IdentityRoom {
   readonly accounts: UserAccounts;
   readonly apiKeys: StoredApiKeys;
   readonly directory: StoredDirectory;
+  readonly settings: StoredUserSettings;
   readonly signIns: SignIns;
   readonly #deps: Deps;
   #tokens: Tokens | undefined;
@@ -43,7 +45,8 @@ export class IdentityRoom {
     const { world, entities } = deps;
     const parts = { world, entities, signIns: this.signIns, apiKeys: this.apiKeys, tokens: () => this.#ready() };
     this.accounts = new UserAccounts(parts);
-    this.directory = new StoredDirectory(deps, this.accounts);
+    this.settings = new StoredUserSettings(entities);
+    this.directory = new StoredDirectory(deps, this.accounts, this.settings);
   }
 
   async start(signal: AbortSignal): Promise<void> {

@@ -15,6 +15,7 @@ import {
   provide,
   ReadyNotes,
   Type,
+  UserSettings,
   World,
 } from "@heddle/plugin-sdk";
 import { faults } from "./faults.ts";
@@ -36,7 +37,7 @@ export default definePlugin({
     launch: LaunchOptions,
     notes: ReadyNotes,
   },
-  provides: [Identity, Accounts, ApiKeys, Directory, EntityData, ActorKinds],
+  provides: [Identity, Accounts, ApiKeys, Directory, UserSettings, EntityData, ActorKinds],
   faults,
   register({ container, deps }) {
     let made: IdentityRoom | undefined;
@@ -49,6 +50,7 @@ export default definePlugin({
     provide(container, Accounts, () => room().accounts);
     provide(container, ApiKeys, () => room().apiKeys);
     provide(container, Directory, () => room().directory);
+    provide(container, UserSettings, () => room().settings);
     provide(container, EntityData, () => room().directory);
     provide(container, ActorKinds, () => [room().signIns.kind]);
   },

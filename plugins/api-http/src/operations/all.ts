@@ -21,6 +21,7 @@ import { telemetryWriteOperations } from "./telemetry-write.ts";
 import { tenantProfileOperations } from "./tenant-profiles.ts";
 import { tenantOperations } from "./tenants.ts";
 import { usageOperations } from "./usage.ts";
+import { userSettingsOperations } from "./user-settings.ts";
 import { userOperations } from "./users.ts";
 
 /** Every operation of the API. */
@@ -32,6 +33,7 @@ export function allOperations(services: Services): Operation[] {
     tenantProfileOperations,
     customerOperations,
     userOperations,
+    userSettingsOperations,
     apiKeyOperations,
     deviceOperations,
     deviceListOperations,
