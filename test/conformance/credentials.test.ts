@@ -268,6 +268,27 @@ describeNeeding("openssl", onPath("openssl"), (openssl) => {
       expect(await outcome(level, {}, { who, chain: ca })).toBe(refused(level, 5, 0x87));
     });
 
+    row("MQTT-PRV-09", "a provisioned certificate connects over TLS", async () => {
+      const who = certificate("provisioned");
+      const provisionKey = `x509-${Date.now()}`;
+      const provision = { type: "ALLOW_CREATE_NEW_DEVICES", provisionDeviceSecret: "s" };
+      await tenant.profile({ provision, provisionKey });
+      using peer = await MqttDevice.connect(target, { level: 5, username: "provision" });
+      const hash = pem(who);
+      const request = {
+        provisionDeviceKey: provisionKey,
+        provisionDeviceSecret: "s",
+        credentialsType: "X509_CERTIFICATE",
+        hash,
+      };
+      await peer.say("/provision/request", JSON.stringify(request));
+      expect(JSON.parse((await peer.hear()).text)).toMatchObject({
+        status: "SUCCESS",
+        credentialsType: "X509_CERTIFICATE",
+      });
+      expect(await outcome(5, {}, { who })).toBe(0);
+    });
+
     rowOnBoth("CRED-25", "a device of a CoAP profile", async (level) => {
       const { token } = await tenant.device({ profileId: await tenant.profile({ transport: { type: "COAP" } }) });
       expect(await outcome(level, { username: token })).toBe(refused(level, 3, 0x88));
