@@ -33,7 +33,8 @@ export class SqliteCollection<T extends object> implements Collection<T> {
     this.#file = file;
     this.#spec = spec;
     this.#fields = fieldsOf([...indexes, ...unique]);
-    this.#cache = new TextCache(file.config.cacheBytes);
+    // Large documents would push everything else out, and who reads them often keeps them.
+    this.#cache = new TextCache(spec.listed === false ? 0 : file.config.cacheBytes);
   }
 
   async get(ids: readonly string[], call: CallOptions): Promise<(Stored<T> | undefined)[]> {
