@@ -33,7 +33,7 @@ describe.concurrent("device-api 9.11, activity", () => {
     return { ...device, peer, [Symbol.dispose]: () => peer.destroy() };
   }
   const stateOf = (id: string) => tenant.attributes(id, "SERVER_SCOPE") as Promise<State>;
-  const stateWhen = (id: string, holds: (state: State) => boolean) => eventually(() => stateOf(id), holds, 20_000);
+  const stateWhen = (id: string, holds: (state: State) => boolean) => eventually(() => stateOf(id), holds, 15_000);
   const eventsOf = (id: string) => target.witnessed(id).filter(({ type }) => lifeCycle.test(type));
   const eventsWhen = (id: string, ...types: string[]) =>
     eventually(
@@ -61,6 +61,20 @@ describe.concurrent("device-api 9.11, activity", () => {
     const written = (await tenant.rest.get(path)) as { key: string; lastUpdateTs: number }[];
     const at = (key: string) => written.find((one) => one.key === key)?.lastUpdateTs ?? Number.NaN;
     expect(at("lastConnectTime")).toBeLessThanOrEqual(at("active"));
+  });
+
+  row("ACT-03", "a publish advances the time of its last activity", async () => {
+    using device = await connected();
+    const before = await activeSince(device.id);
+    await device.peer.say(telemetry, '{"a":1}');
+    await stateWhen(device.id, ({ lastActivityTime = 0 }) => lastActivityTime > before);
+  });
+
+  row("ACT-04", "a ping alone advances it, too", async () => {
+    using device = await connected();
+    const before = await activeSince(device.id);
+    await device.peer.stays();
+    await stateWhen(device.id, ({ lastActivityTime = 0 }) => lastActivityTime > before);
   });
 
   async function endsActive(id: string, end: () => void) {

@@ -71,6 +71,10 @@ export class DeviceSessions {
   readonly waiting = new Map<string, WaitingCall>();
   /** When a visiting device was last reported, by device. */
   readonly #visits = new Map<string, number>();
+  /** What was heard of them since: by key of the device's actor. */
+  readonly #lateVisits = new Map<string, { readonly deviceId: string; readonly ts: number }>();
+  readonly #lateSessions = new Set<LocalSession>();
+  #reporter: Disposable | undefined;
   #watch: Disposable | undefined;
   #sweeper: Disposable | undefined;
 
@@ -95,6 +99,8 @@ export class DeviceSessions {
   async close(): Promise<void> {
     this.#watch?.[Symbol.dispose]();
     this.#sweeper?.[Symbol.dispose]();
+    this.#reporter?.[Symbol.dispose]();
+    this.#reportLate();
     for (const session of [...this.#open.values()]) session.end("leaving");
   }
 
@@ -137,6 +143,10 @@ export class DeviceSessions {
         cluster,
         idleMs: this.#options.idleMs,
         owner: () => actors.ref(device(), entityKey(who.tenantId, { entityType: "DEVICE", id: who.deviceId })),
+        reportLater: (late) => {
+          this.#lateSessions.add(late);
+          this.#reportLater();
+        },
         onEnd: (ended) => this.#drop(ended),
       },
     );
@@ -160,6 +170,7 @@ export class DeviceSessions {
   #drop(session: LocalSession): void {
     const { deviceId } = session.device;
     this.#open.delete(session.id);
+    this.#lateSessions.delete(session);
     const same = this.#byDevice.get(deviceId);
     same?.delete(session);
     if (same?.size === 0) this.#byDevice.delete(deviceId);
@@ -176,10 +187,14 @@ export class DeviceSessions {
 
   visit(who: DeviceIdentity): Uplinks {
     const { world, actors, device } = this.#options;
+    const { deviceId } = who;
+    const key = entityKey(who.tenantId, { entityType: "DEVICE", id: deviceId });
     const heard = (ts: number) => {
-      if (ts - (this.#visits.get(who.deviceId) ?? 0) < reportMs) return;
-      this.#visits.set(who.deviceId, ts);
-      const key = entityKey(who.tenantId, { entityType: "DEVICE", id: who.deviceId });
+      if (ts - (this.#visits.get(deviceId) ?? 0) < reportMs) {
+        this.#lateVisits.set(key, { deviceId, ts });
+        return this.#reportLater();
+      }
+      this.#visits.set(deviceId, ts);
       actors.ref(device(), key).tell("heard", { ts });
     };
     const options = this.#uplinkOptions(who, this.#limiterOf(who, undefined), heard);
@@ -266,6 +281,22 @@ export class DeviceSessions {
     open?.down.deliverAttributes(json, { signal: open.closed }).catch((error) => {
       if (!open.closed.aborted) this.#options.log.debug("attributes not delivered", { session, error });
     });
+  }
+
+  #reportLater(): void {
+    this.#reporter ??= this.#options.world.timer(reportMs, () => this.#reportLate());
+  }
+
+  #reportLate(): void {
+    const { actors, device } = this.#options;
+    this.#reporter = undefined;
+    for (const session of this.#lateSessions) session.report();
+    this.#lateSessions.clear();
+    for (const [key, { deviceId, ts }] of this.#lateVisits) {
+      this.#visits.set(deviceId, ts);
+      actors.ref(device(), key).tell("heard", { ts });
+    }
+    this.#lateVisits.clear();
   }
 
   #sweepLater(): void {

@@ -21,6 +21,8 @@ export interface LocalSessionOptions {
   readonly cluster: Cluster;
   readonly idleMs: number;
   owner(): ActorRef<DeviceVerbs>;
+  /** Calls `report` of the session soon. */
+  reportLater(session: LocalSession): void;
   onEnd(session: LocalSession): void;
 }
 
@@ -39,6 +41,8 @@ export class LocalSession extends DeviceUplinks implements Session {
   #attributes = false;
   #lastHeard: number;
   #lastReport = 0;
+  /** Something was heard since the last report. */
+  #owesReport = false;
   #ownedBy: string | undefined;
 
   constructor(
@@ -95,9 +99,20 @@ export class LocalSession extends DeviceUplinks implements Session {
     this.#lastHeard = ts;
     if (this.#children !== undefined && this.device.refreshesChildren)
       for (const child of this.#children) child.heard(ts);
-    if (ts - this.#lastReport < reportMs) return;
-    this.#lastReport = ts;
-    this.#owner().tell("heard", { ts, session: this.#record() });
+    if (ts - this.#lastReport >= reportMs) return this.#report();
+    if (this.#owesReport) return;
+    this.#owesReport = true;
+    this.#options.reportLater(this);
+  }
+
+  report(): void {
+    if (this.#owesReport) this.#report();
+  }
+
+  #report(): void {
+    this.#owesReport = false;
+    this.#lastReport = this.#lastHeard;
+    this.#owner().tell("heard", { ts: this.#lastHeard, session: this.#record() });
   }
 
   /** A new owner of the device does not know this session yet. */
@@ -119,6 +134,9 @@ export class LocalSession extends DeviceUplinks implements Session {
     this.#options.onEnd(this);
     this.#gateway?.leave(this);
     this.#end.abort({ reason } satisfies SessionEnd);
+    // Without its record: the owner must not take an ended session for an open one.
+    if (this.#owesReport && reason !== "deleted") this.#owner().tell("heard", { ts: this.#lastHeard });
+    this.#owesReport = false;
     if (tell) this.#owner().tell("close", { session: this.id });
     for (const child of this.#children ?? []) child.end("gateway");
   }
