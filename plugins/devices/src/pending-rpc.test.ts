@@ -81,6 +81,19 @@ describe("calls to a device", () => {
     expect(await waiting).toEqual({ error: "NO_ACTIVE_CONNECTION" });
   });
 
+  it("is not sent again while its answer is being written down, and stays answered", async () => {
+    const { rpc, make, methods, stored, statuses, world } = setUp();
+    const a = make("a", { persistent: true });
+    await rpc.call(a);
+    const answered = rpc.reply(0, '"yes"');
+    rpc.resend();
+    await answered;
+    await world.settle();
+    expect(methods()).toEqual(["a"]);
+    expect(await stored(a.id)).toMatchObject({ status: "SUCCESSFUL", response: '"yes"' });
+    expect(statuses).toEqual(["QUEUED", "SENT", "SUCCESSFUL"]);
+  });
+
   it("delivered on its way and not answered is a time-out, also when it was sent again", async () => {
     const { rpc, make, sent, world } = setUp();
     const waiting = rpc.call(make("a"));

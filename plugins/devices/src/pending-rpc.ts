@@ -191,7 +191,9 @@ export class PendingRpc {
     const oneByOne = this.#options.config.strategy !== "BURST";
     for (const pending of [...this.#pending.values()]) {
       if (oneByOne && this.#current !== undefined) return;
-      if (!pending.out && !this.#send(pending, how)) return;
+      // Its answer is here, and its status must not fall back behind that.
+      if (pending.out || pending.answering) continue;
+      if (!this.#send(pending, how)) return;
     }
   }
 
