@@ -20,6 +20,7 @@ export * from "./model/plain.ts";
 export * from "./model/typed-json.ts";
 export * from "./on-abort.ts";
 export * from "./schema.ts";
+export * from "./services/applications.ts";
 export * from "./services/credentials.ts";
 export * from "./services/devices.ts";
 export * from "./services/documents.ts";

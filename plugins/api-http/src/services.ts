@@ -2,6 +2,7 @@ import type {
   Accounts,
   ApiKeys,
   ApiUsage,
+  Applications,
   AttributeStore,
   Claims,
   DeviceControl,
@@ -44,4 +45,6 @@ export interface Services {
   readonly settings: UserSettings;
   readonly connectivity: Connectivity;
   readonly usage: ApiUsage;
+  /** Absent in distributions without a broker. */
+  readonly applications: Applications | undefined;
 }

@@ -1,12 +1,16 @@
 import type { X509Certificate } from "node:crypto";
 import {
+  type Application,
+  applicationPrefix,
   asFault,
   type DeviceIdentity,
   type DeviceProof,
   type Downlinks,
+  type MqttApplications,
   type Onboarding,
   type Session,
   type Sessions,
+  type Stored,
 } from "@heddle/plugin-sdk";
 import type { IConnectPacket } from "mqtt-packet";
 import { certificateHash, chainOf, isValidAt } from "./peer-certificate.ts";
@@ -49,6 +53,7 @@ export interface Arrival {
 }
 
 interface Platform {
+  readonly applications: MqttApplications | undefined;
   readonly sessions: Sessions;
   readonly onboarding: Onboarding;
   readonly down: Downlinks;
@@ -60,9 +65,33 @@ export function wantsProvisioning({ username, clientId }: IConnectPacket): boole
   return username === "provision" || clientId === "provision";
 }
 
-/** From a CONNECT to an open session, or to the refusal that the device is told. Never rejects. */
-export async function admit(arrival: Arrival, platform: Platform): Promise<Session | Refusal> {
+/** User names that may be an application's; they may be a device's as well. */
+export function maybeApplication({ username }: IConnectPacket): boolean {
+  return username?.startsWith(applicationPrefix) === true;
+}
+
+/** Whom the connection is handed over to; undefined when it is a device's, or nobody's. */
+async function applicationOf(
+  packet: IConnectPacket,
+  { applications, signal }: Pick<Platform, "applications" | "signal">,
+): Promise<Stored<Application> | undefined> {
+  if (applications === undefined || !maybeApplication(packet)) return undefined;
+  const { username = "", password } = packet;
+  return applications.authenticate({ userName: username, password: password?.toString("utf8") ?? "" }, { signal });
+}
+
+/** From a CONNECT to an open session, an application, or the refusal that the device is told. Never rejects. */
+export async function admit(
+  arrival: Arrival,
+  platform: Platform,
+): Promise<Session | Refusal | { readonly application: Stored<Application> }> {
   const { sessions, down, signal } = platform;
+  try {
+    const application = await applicationOf(arrival.packet, platform);
+    if (application !== undefined) return { application };
+  } catch (cause) {
+    return { ...noService, cause };
+  }
   const who = await identify(arrival, platform);
   if ("why" in who) return who;
   const { transportType } = who;

@@ -1,14 +1,16 @@
 import type { Socket } from "node:net";
 import {
+  type Application,
   type CallOptions,
   type Downlinks,
   Fault,
   type RpcRequest,
   type Session,
   type SessionEnd,
+  type Stored,
 } from "@heddle/plugin-sdk";
 import type { IConnectPacket } from "mqtt-packet";
-import { admit, type Refusal, wantsProvisioning } from "./admission.ts";
+import { admit, maybeApplication, type Refusal, wantsProvisioning } from "./admission.ts";
 import type { Waiter } from "./budget.ts";
 import { connack, disconnect, readConnect, type Version } from "./codec.ts";
 import type { Connections } from "./connections.ts";
@@ -21,7 +23,7 @@ import { Partial } from "./partial.ts";
 import { chainVerifies, peerCertificate } from "./peer-certificate.ts";
 import { ProvisionTalk } from "./provision-talk.ts";
 import { readProxyHeader } from "./proxy-protocol.ts";
-import { reason } from "./reasons.ts";
+import { endings, reason } from "./reasons.ts";
 import type { Talk } from "./talk.ts";
 import type { Wire } from "./wire.ts";
 
@@ -48,6 +50,8 @@ export class Connection implements Wire, Waiter, Downlinks {
   #since: number;
   #keepAliveMs = 0;
   #rest: Partial | undefined;
+  /** The CONNECT as it was read, of what may be an application. */
+  #connect: Buffer | undefined;
   #paused = false;
   #deaf = false;
   #replaced = false;
@@ -171,13 +175,15 @@ export class Connection implements Wire, Waiter, Downlinks {
     if (wantsProvisioning(packet)) return this.#openFor(new ProvisionTalk(this), packet);
     this.#state = "opening";
     this.#opening = new AbortController();
+    if (maybeApplication(packet)) this.#connect = Buffer.from(bytes);
     const peer = `${this.#address}:${this.#socket.remotePort ?? 0}`;
-    const { world, skipValidity, sessions, onboarding } = this.common;
+    const { world, skipValidity, sessions, onboarding, applications } = this.common;
     const arrival = { packet, certificate, peer, address: this.#address, now: world.now(), skipValidity };
-    admit(arrival, { sessions, onboarding, down: this, signal: this.#opening.signal })
+    admit(arrival, { applications, sessions, onboarding, down: this, signal: this.#opening.signal })
       .then((outcome) => {
         this.#opening = undefined;
         if ("why" in outcome) this.#refuse(outcome, packet, peer);
+        else if ("application" in outcome) this.#handOver(outcome.application);
         else this.#open(outcome, packet);
       })
       .catch((error: unknown) => this.#fail(error));
@@ -190,6 +196,23 @@ export class Connection implements Wire, Waiter, Downlinks {
     this.common.log.debug("connect refused", { peer, why, ...(cause === undefined ? {} : { error: cause }) });
     this.send(connack(this.#version, this.#version === 5 ? refusal.v5 : refusal.v3, !clean));
     this.end(refusal.disconnect);
+  }
+
+  /** An application speaks to its broker from now on; what was read of it is read again there. */
+  #handOver(application: Stored<Application>): void {
+    if (this.#state !== "opening") return;
+    if (this.#version === 5) {
+      this.common.reject("version");
+      this.send(connack(5, reason.unsupportedVersion, false));
+      return this.end(undefined);
+    }
+    const head = Buffer.concat([this.#connect ?? Buffer.alloc(0), this.#rest?.view ?? Buffer.alloc(0)]);
+    const { common } = this;
+    common.remove(this);
+    this.#release("closed");
+    for (const event of ["data", "drain", "close", "error"]) this.#socket.removeAllListeners(event);
+    common.handOver(this.#socket);
+    common.applications?.accept(application, this.#socket, head);
   }
 
   #open(session: Session, packet: IConnectPacket): void {
@@ -366,16 +389,6 @@ export class Connection implements Wire, Waiter, Downlinks {
     this.drain();
   }
 }
-
-const endings = {
-  replaced: reason.takenOver,
-  credentials: reason.administrative,
-  deleted: reason.administrative,
-  idle: reason.implementation,
-  unconfirmed: reason.administrative,
-  gateway: reason.leaving,
-  leaving: reason.leaving,
-} as const;
 
 function notOpen(): Fault {
   return new Fault("unavailable", "mqtt.closed", "the device's connection is not open");

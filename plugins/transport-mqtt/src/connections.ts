@@ -1,4 +1,14 @@
-import type { Log, Onboarding, OtaPackages, Session, Sessions, Telemetry, World } from "@heddle/plugin-sdk";
+import type { Socket } from "node:net";
+import type {
+  Log,
+  MqttApplications,
+  Onboarding,
+  OtaPackages,
+  Session,
+  Sessions,
+  Telemetry,
+  World,
+} from "@heddle/plugin-sdk";
 import { Budget } from "./budget.ts";
 import type { Connection } from "./connection.ts";
 import { type MqttLimits, sweepMs } from "./limits.ts";
@@ -16,6 +26,8 @@ export interface ConnectionsOptions {
   readonly log: Log;
   readonly sessions: Sessions;
   readonly onboarding: Onboarding;
+  /** Where connections go that are no devices'. */
+  readonly applications: MqttApplications | undefined;
   readonly packages: OtaPackages;
   readonly telemetry: Telemetry;
   readonly limits: MqttLimits;
@@ -32,6 +44,7 @@ export class Connections implements Common {
   readonly log: Log;
   readonly sessions: Sessions;
   readonly onboarding: Onboarding;
+  readonly applications: MqttApplications | undefined;
   readonly packages: OtaPackages;
   readonly telemetry: Telemetry;
   readonly limits: MqttLimits;
@@ -41,11 +54,15 @@ export class Connections implements Common {
   readonly counts: Counts = { received: 0, sent: 0, acknowledged: 0, refused: 0, inbound: 0, outbound: 0, paused: 0 };
   readonly #meter: MqttMeter;
   readonly #open = new Set<Connection>();
+  /** Sockets of applications: they end with the listener that took them. */
+  readonly #handedOver = new Set<Socket>();
   #unflushed: Connection[] = [];
   #sweep: Disposable | undefined;
 
   constructor(options: ConnectionsOptions) {
-    const { world, log, sessions, onboarding, packages, telemetry, limits, meter, proxied, skipValidity } = options;
+    const { world, log, sessions, onboarding, applications, packages, telemetry, limits, meter } = options;
+    const { proxied, skipValidity } = options;
+    this.applications = applications;
     this.proxied = proxied;
     this.skipValidity = skipValidity;
     this.world = world;
@@ -76,6 +93,7 @@ export class Connections implements Common {
   /** Ends all of them and resolves when their sockets are closed, which the sweep enforces. */
   async stop(): Promise<void> {
     for (const connection of this.#open) connection.end(reason.leaving);
+    for (const socket of this.#handedOver) socket.destroy();
     const never = new AbortController().signal;
     for (let waited = 0; this.#open.size > 0 && waited < 1000; waited += 20) await this.world.sleep(20, never);
     for (const connection of [...this.#open]) connection.destroy();
@@ -91,6 +109,11 @@ export class Connections implements Common {
 
   remove(connection: Connection): void {
     this.#open.delete(connection);
+  }
+
+  handOver(socket: Socket): void {
+    this.#handedOver.add(socket);
+    socket.once("close", () => this.#handedOver.delete(socket));
   }
 
   reject(why: string): void {

@@ -1,3 +1,5 @@
+import type { SessionEndReason } from "@heddle/plugin-sdk";
+
 /** MQTT 5 reason codes that this transport writes (MQTT 5.0, 2.4); earlier versions never see them. */
 export const reason = {
   success: 0x00,
@@ -8,6 +10,7 @@ export const reason = {
   implementation: 0x83,
   malformed: 0x81,
   protocolError: 0x82,
+  unsupportedVersion: 0x84,
   clientId: 0x85,
   badCredentials: 0x86,
   unavailable: 0x88,
@@ -28,3 +31,14 @@ export const reason = {
 
 /** CONNACK return codes of 3.1 and 3.1.1. */
 export const returnCode = { accepted: 0, identifier: 2, unavailable: 3, notAuthorised: 5 } as const;
+
+/** What a device is told when the platform ends its session. */
+export const endings = {
+  replaced: reason.takenOver,
+  credentials: reason.administrative,
+  deleted: reason.administrative,
+  idle: reason.implementation,
+  unconfirmed: reason.administrative,
+  gateway: reason.leaving,
+  leaving: reason.leaving,
+} as const satisfies Record<SessionEndReason, number>;

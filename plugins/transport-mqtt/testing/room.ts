@@ -1,4 +1,4 @@
-import type { Sessions, Telemetry } from "@heddle/plugin-sdk";
+import type { MqttApplications, Sessions, Telemetry } from "@heddle/plugin-sdk";
 import { FakeOnboarding, FakePackages } from "@heddle/plugin-sdk/testing";
 import type { MqttLimits } from "../src/limits.ts";
 import { MqttTransport } from "../src/mqtt-transport.ts";
@@ -39,6 +39,7 @@ export function transportOver(sessions: Sessions): MqttTransport {
     log: silentLog,
     sessions,
     onboarding: new FakeOnboarding(),
+    applications: undefined,
     packages: new FakePackages(),
     telemetry: noTelemetry,
     proxied: false,
@@ -53,6 +54,7 @@ export function transportOver(sessions: Sessions): MqttTransport {
 }
 
 interface RoomOptions {
+  readonly applications?: MqttApplications;
   readonly proxied?: boolean;
   readonly skipValidity?: boolean;
   readonly package?: Buffer<ArrayBuffer>;
@@ -81,6 +83,7 @@ export class Room implements AsyncDisposable {
       log: silentLog,
       sessions: this.platform,
       onboarding: this.onboarding,
+      applications: how.applications,
       packages: this.packages,
       telemetry: { ...noTelemetry, saveAttributes: async (write) => void this.shared.push(write.values) },
       proxied: how.proxied ?? false,

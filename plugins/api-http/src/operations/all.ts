@@ -1,6 +1,7 @@
 import type { Operation } from "../operation.ts";
 import type { Services } from "../services.ts";
 import { apiKeyOperations } from "./api-keys.ts";
+import { applicationOperations } from "./applications.ts";
 import { authOperations } from "./auth.ts";
 import { bulkImportOperations } from "./bulk-import.ts";
 import { claimOperations } from "./claiming.ts";
@@ -35,6 +36,7 @@ export function allOperations(services: Services): Operation[] {
     userOperations,
     userSettingsOperations,
     apiKeyOperations,
+    applicationOperations,
     deviceOperations,
     deviceListOperations,
     deviceProfileOperations,
