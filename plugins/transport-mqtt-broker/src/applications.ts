@@ -26,6 +26,7 @@ import {
   type World,
 } from "@heddle/plugin-sdk";
 import type { Brokers } from "./brokers.ts";
+import { type FeedDocument, feedCollection } from "./documents.ts";
 import { badFilter } from "./topics.ts";
 
 export interface ApplicationsDeps {
@@ -57,20 +58,30 @@ export class StoredApplications implements Applications, MqttApplications {
   /** Applications of one tenant. */
   readonly #most: number;
   readonly #documents: Collection<ApplicationDocument>;
+  readonly #feed: Collection<FeedDocument>;
+  /** Calls it, maybe again, when this node has to read for applications. */
+  readonly #needed: () => void;
   /** Creation of its oldest application, by tenant. */
   readonly #tenants = new Map<string, number>();
   #end = new AbortController();
   #reload: Disposable | undefined;
 
-  constructor(deps: ApplicationsDeps, brokers: Brokers, most: number) {
+  constructor(deps: ApplicationsDeps, brokers: Brokers, more: { readonly most: number; needed(): void }) {
     this.#deps = deps;
     this.#brokers = brokers;
-    this.#most = most;
+    this.#most = more.most;
+    this.#needed = () => more.needed();
+    this.#feed = deps.entities.collection(feedCollection);
     this.#documents = deps.entities.collection(applicationCollection);
     this.kind = {
       kind: "application-directory",
       placement: "node",
-      activate: () => ({ changed: (tenantId: string) => this.#readTenant(tenantId) }),
+      activate: () => ({
+        changed: async (tenantId: string) => {
+          await this.#readTenant(tenantId);
+          this.#needed();
+        },
+      }),
     };
   }
 
@@ -165,6 +176,7 @@ export class StoredApplications implements Applications, MqttApplications {
     const { total } = await this.#documents.find({ where: { tenantId: draft.tenantId }, limit: 1 }, call);
     if (total >= this.#most)
       throw new Fault("denied", "applications.limit", `a tenant has at most ${this.#most} applications`);
+    await this.#feed.put([{ value: { id: "began" }, expect: "any" }], call);
     const password = drawPassword();
     const value = { ...content(draft), id: world.uuid(), createdTime: world.now(), passwordHash: hashOf(password) };
     const stored = await putOne(this.#documents, { value, expect: "absent" }, call);
@@ -219,6 +231,7 @@ export class StoredApplications implements Applications, MqttApplications {
     }
     for (const tenantId of this.#tenants.keys()) if (!seen.has(tenantId)) this.#tenants.delete(tenantId);
     for (const [tenantId, since] of seen) this.#tenants.set(tenantId, since);
+    if ((await this.#feed.get(["began"], call))[0] !== undefined) this.#needed();
   }
 
   /** A node that was not told learns it by itself. */

@@ -76,3 +76,12 @@ export const willCollection: CollectionSpec<WillDocument> = {
 };
 
 export const sessionId = (tenantId: string, clientId: string): string => `${tenantId}/${clientId}`;
+
+/**
+ * There has been an application, so nodes read the lane for applications, and go on reading when there is none any more: what
+ * a group leaves unread is kept for it.
+ */
+export interface FeedDocument {
+  readonly id: "began";
+}
+export const feedCollection: CollectionSpec<FeedDocument> = { name: "application-feed", id: "id", indexes: [] };

@@ -15,14 +15,19 @@ export class ApplicationRoom {
   constructor(deps: BrokersDeps, limits: BrokerLimits & { readonly applications: number }, meter: Meter) {
     this.#deps = deps;
     this.#brokers = new Brokers(deps, limits, meter);
-    this.applications = new StoredApplications(deps, this.#brokers, limits.applications);
+    const needed = () => this.#feedDevices();
+    this.applications = new StoredApplications(deps, this.#brokers, { most: limits.applications, needed });
     this.kinds = [this.#brokers.kind, this.applications.kind];
   }
 
   async start(signal: AbortSignal): Promise<void> {
-    await this.applications.open(signal);
     this.#brokers.start();
-    this.#feed = feedDevices({
+    await this.applications.open(signal);
+  }
+
+  /** Nothing is read twice where there has never been an application. */
+  #feedDevices(): void {
+    this.#feed ??= feedDevices({
       lanes: this.#deps.lanes,
       brokers: this.#brokers,
       servedSince: (tenantId) => this.applications.servedSince(tenantId),
