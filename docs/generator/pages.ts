@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { nodeBuiltIns } from "@heddle/core";
 import { loadDistribution } from "../../core/src/host/distribution.ts";
 import { capabilitiesPage } from "./capabilities.ts";
+import { conformancePage } from "./conformance.ts";
 import { faultsPage } from "./faults.ts";
 import { manifestPage } from "./manifest.ts";
 import { metricsPage } from "./metrics.ts";
@@ -11,8 +12,8 @@ import { ruleNodesPage } from "./rule-nodes.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
-/** The reference pages by file name, made from the cards of all distributions and from the SDK. */
-export async function referencePages(): Promise<ReadonlyMap<string, string>> {
+/** Made pages by their path below `docs`: from the cards of all distributions, from the SDK, and from the names of the tests. */
+export async function madePages(): Promise<ReadonlyMap<string, string>> {
   const standalone = await loaded("standalone");
   if (standalone.problems.length > 0) throw new Error(standalone.problems.map(({ message }) => message).join("\n"));
   // A card can be read without what the machine lacks to run it.
@@ -24,12 +25,13 @@ export async function referencePages(): Promise<ReadonlyMap<string, string>> {
   const known = new Set(standalone.instances.map(({ plugin }) => plugin.name));
   const instances = [...standalone.instances, ...cluster.instances.filter(({ plugin }) => !known.has(plugin.name))];
   return new Map([
-    ["manifest.md", manifestPage()],
-    ["plugins.md", pluginsPage(instances)],
-    ["capabilities.md", capabilitiesPage(instances, root)],
-    ["faults.md", faultsPage(instances)],
-    ["metrics.md", metricsPage(instances)],
-    ["rule-nodes.md", ruleNodesPage(instances)],
+    ["reference/manifest.md", manifestPage()],
+    ["reference/plugins.md", pluginsPage(instances)],
+    ["reference/capabilities.md", capabilitiesPage(instances, root)],
+    ["reference/faults.md", faultsPage(instances)],
+    ["reference/metrics.md", metricsPage(instances)],
+    ["reference/rule-nodes.md", ruleNodesPage(instances)],
+    ["connect/conformance.md", conformancePage(root)],
   ]);
 }
 
@@ -39,7 +41,7 @@ function loaded(distribution: string, env: Readonly<Record<string, string>> = {}
 }
 
 export function pageFile(name: string): string {
-  return join(root, "docs/reference", name);
+  return join(root, "docs", name);
 }
 
 /** Names of the pages whose file is missing or says something else. */

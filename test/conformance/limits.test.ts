@@ -40,8 +40,9 @@ describe.concurrent("device-api 9.7, rate limits", () => {
   rowOnBoth("LIM-02", "sessions above the limit are refused", async (level) => {
     const tenant = await limited({ transportDeviceMsgRateLimit: "1:60" });
     const { token } = await tenant.device();
-    (await MqttDevice.connect(target, { level, username: token })).destroy();
-    using peer = new MqttDevice(target.mqtt, level);
+    const node = target.oneNode();
+    (await MqttDevice.connect(node, { level, username: token })).destroy();
+    using peer = new MqttDevice(node.mqtt, level);
     peer.connect({ username: token });
     const { returnCode, reasonCode } = (await peer.next("connack")) as { returnCode?: number; reasonCode?: number };
     expect(returnCode ?? reasonCode).toBe(level === 5 ? 0x9f : 3);
@@ -58,9 +59,10 @@ describe.concurrent("device-api 9.7, rate limits", () => {
   row("LIM-05", "over HTTP 500, over CoAP 5.00", async () => {
     const tenant = await limited({ transportDeviceTelemetryMsgRateLimit: "1:60" });
     const { token } = await tenant.device();
-    const post = () => fetch(`${target.http}/api/v1/${token}/telemetry`, { method: "POST", body: '{"a":1}' });
+    const node = target.oneNode();
+    const post = () => fetch(`${node.http}/api/v1/${token}/telemetry`, { method: "POST", body: '{"a":1}' });
     expect([(await post()).status, (await post()).status]).toEqual([200, 500]);
-    const peer = await CoapPeer.open(target.coap);
+    const peer = await CoapPeer.open(node.coap);
     peer.request("POST", `api/v1/${token}/telemetry`, { payload: Buffer.from('{"a":1}') });
     await eventually(
       () => peer.received[0]?.code,

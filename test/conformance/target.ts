@@ -72,6 +72,11 @@ export class Target implements AsyncDisposable {
     return this.#node().port("CoAP");
   }
 
+  /** The same with one of its nodes alone, for what each node counts by itself; it is not disposed. */
+  oneNode(): Target {
+    return new Target([this.#node()], this.#folder);
+  }
+
   /** Rule messages of an entity so far, oldest first. */
   witnessed(id: string): Witnessed[] {
     return this.#files()

@@ -44,6 +44,16 @@ describe("values", () => {
   });
 });
 
+describe("what no JSON number can be", () => {
+  const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+
+  it.each(values)("%s is null in JSON, and names itself in text", (value) => {
+    const text = writeTypedJson({ a: value, b: [new Double(value)] });
+    expect(JSON.parse(text)).toEqual({ a: null, b: [null] });
+    expect([valueText(value), valueText(new Double(value))]).toEqual([String(value), String(value)]);
+  });
+});
+
 describe("rule records", () => {
   it("carry a whole message", () => {
     const msg = {

@@ -100,13 +100,19 @@ function integerText(value: number): string {
 }
 
 function doubleText(value: number): string {
+  if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
   if (size === 0 || (size >= 1e-3 && size < 1e7)) return Number.isInteger(value) ? `${value}.0` : String(value);
   const [digits = "0", exponent = "0"] = value.toExponential().split("e");
   return `${digits.includes(".") ? digits : `${digits}.0`}E${Number(exponent)}`;
 }
 
-/** The value as JSON text with its native type: `25.0` stays `25.0`, long integers keep every digit. */
+/**
+ * The value as JSON text with its native type: `25.0` stays `25.0`, long integers keep every digit. NaN and the infinities,
+ * which JSON cannot spell, are null, as `JSON.stringify` has them.
+ */
 export function valueJson(value: Value): string {
+  const number = numberOf(value);
+  if (number !== undefined && !Number.isFinite(number)) return "null";
   return typeof value === "string" ? JSON.stringify(value) : valueText(value);
 }

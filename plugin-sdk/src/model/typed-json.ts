@@ -52,7 +52,7 @@ export function typedNumber(text: string): number | bigint | Double | string {
   return Number.isInteger(number) ? new Double(number) : number;
 }
 
-/** JSON text that `readTypedJson` reads back to equal values. `undefined` members are left out. */
+/** JSON text that `readTypedJson` reads back to equal values; what JSON cannot spell is null. `undefined` members are left out. */
 export function writeTypedJson(value: Plain): string {
   if (value === null || value === undefined) return "null";
   if (typeof value === "string") return JSON.stringify(value);

@@ -10,11 +10,16 @@ import {
   deviceCredentialsCollection,
   deviceProfileCollection,
   type EntityStore,
+  type Stored,
 } from "@heddle/plugin-sdk";
 import { basicCandidates, basicFits } from "./mqtt-basic.ts";
 
 /** Identities kept in memory; the least recently used go first. */
 const mostKept = 50_000;
+/** Profiles whose settings are kept to be shared; those that came first go first. */
+const mostProfiles = 1_000;
+
+type TransportSettings = DeviceIdentity["transport"];
 
 /** Who devices are, by credentials and by id. What is kept is dropped when the owner of the device says so. */
 export class Identities {
@@ -23,6 +28,8 @@ export class Identities {
   readonly #profiles: Collection<DeviceProfileDocument>;
   readonly #byToken = new Map<string, DeviceIdentity>();
   readonly #tokensOf = new Map<string, Set<string>>();
+  /** One object for all devices of a profile: what transports make of it, such as compiled schemas, hangs on the object. */
+  readonly #settings = new Map<string, { readonly version: number; readonly settings: TransportSettings }>();
   /** Counts what was forgotten: a lookup that began before must not be kept. */
   #forgotten = 0;
 
@@ -48,7 +55,18 @@ export class Identities {
     const [device] = await this.#devices.get([deviceId], call);
     if (device === undefined) return undefined;
     const [profile] = await this.#profiles.get([device.value.deviceProfileId], call);
-    return profile === undefined ? undefined : identityOf(device.value, profile.value);
+    return profile === undefined ? undefined : identityOf(device.value, profile.value, this.#shared(profile));
+  }
+
+  #shared({ value, version }: Stored<DeviceProfileDocument>): TransportSettings {
+    const known = this.#settings.get(value.id);
+    if (known?.version === version) return known.settings;
+    const settings = (value.profileData["transportConfiguration"] ?? {}) as TransportSettings;
+    if (known === undefined && this.#settings.size >= mostProfiles) {
+      this.#settings.delete(this.#settings.keys().next().value as string);
+    }
+    this.#settings.set(value.id, { version, settings });
+    return settings;
   }
 
   forget(deviceId: string): void {
@@ -101,8 +119,11 @@ export class Identities {
   }
 }
 
-function identityOf(device: DeviceDocument, profile: DeviceProfileDocument): DeviceIdentity {
-  const transport = profile.profileData["transportConfiguration"] as Readonly<Record<string, unknown>> | undefined;
+function identityOf(
+  device: DeviceDocument,
+  profile: DeviceProfileDocument,
+  transport: TransportSettings,
+): DeviceIdentity {
   const own = device.deviceData?.["transportConfiguration"] as Readonly<Record<string, unknown>> | undefined;
   return {
     tenantId: device.tenantId,
@@ -113,7 +134,7 @@ function identityOf(device: DeviceDocument, profile: DeviceProfileDocument): Dev
     deviceLabel: device.label ?? undefined,
     profileId: profile.id,
     transportType: profile.transportType,
-    transport: transport ?? {},
+    transport,
     ruleChainId: profile.defaultRuleChainId ?? undefined,
     gateway: device.additionalInfo?.["gateway"] === true,
     refreshesChildren: device.additionalInfo?.["overwriteActivityTime"] === true,

@@ -44,7 +44,21 @@ describe("payloads by a profile's schemas", () => {
     );
     const lenient = codecsOf(device({ enableCompatibilityWithJsonPayloadFormat: true })).profile;
     expect(text(lenient.telemetry(bytes("{temp:1}")))).toBe("{temp:1}");
-    expect(() => lenient.telemetry(bytes("{temp"))).toThrowError(expect.objectContaining({ code: "device.payload" }));
+  });
+
+  it("PB-03 whatever comes up may be JSON then, over MQTT", () => {
+    const compatible = { enableCompatibilityWithJsonPayloadFormat: true };
+    const lenient = codecsOf(device(compatible)).profile;
+    const asJson = ["telemetry", "attributes", "clientRpc", "rpcReply", "claim"] as const;
+    for (const what of asJson) expect(text(lenient[what](bytes('{"method":"m"}'))), what).toBe('{"method":"m"}');
+    expect(lenient.attributesRequest(bytes('{"sharedKeys":"a,b"}'))).toEqual({ client: "none", shared: ["a", "b"] });
+    const { rpcResponse } = schemasOf(settings());
+    expect(text(lenient.rpcReply(encode(rpcResponse, { payload: "both" })))).toBe("both");
+    const strict = codecsOf({ ...device(compatible), transportType: "COAP" }).profile;
+    for (const what of asJson)
+      expect(() => strict[what](bytes('{"method":"m"}')), what).toThrowError(
+        expect.objectContaining({ code: "device.payload" }),
+      );
   });
 
   it("PB-05 a call goes down as the schema's message, and its answer comes as text", () => {

@@ -4,7 +4,7 @@ import type { GatewayCodec } from "./gateway.ts";
 import { jsonGatewayCodec } from "./gateway-json.ts";
 import { jsonCodec } from "./json-codec.ts";
 import { fixedGatewayCodec } from "./protobuf/gateway-codec.ts";
-import { type PayloadSettings, profileCodec } from "./protobuf/profile-codec.ts";
+import { orElseJson, type PayloadSettings, profileCodec } from "./protobuf/profile-codec.ts";
 
 /** How a device's payloads are encoded where its topic does not say so. */
 export interface DeviceCodecs {
@@ -17,7 +17,7 @@ export interface DeviceCodecs {
 }
 
 const plain: DeviceCodecs = { profile: jsonCodec, longTopicsDown: jsonCodec, gateway: jsonGatewayCodec };
-/** Identities of one profile share its configuration object, or hold a small one each. */
+/** Identities of one profile share its configuration object. */
 const made = new WeakMap<object, DeviceCodecs>();
 
 /** By the profile of the device. Fault `input.invalid` for a stored schema that cannot be used. */
@@ -25,7 +25,7 @@ export function codecsOf({ transport, transportType }: DeviceIdentity): DeviceCo
   if (transportType !== "MQTT" && transportType !== "COAP") return plain;
   let codecs = made.get(transport);
   if (codecs === undefined) {
-    codecs = codecsFor(payloadSettings(transport));
+    codecs = codecsFor(payloadSettings(transport), transportType);
     made.set(transport, codecs);
   }
   return codecs;
@@ -38,11 +38,13 @@ export function payloadSettings(transport: Readonly<Record<string, unknown>>): P
   return found?.["transportPayloadType"] === "PROTOBUF" ? found : undefined;
 }
 
-function codecsFor(settings: PayloadSettings | undefined): DeviceCodecs {
+function codecsFor(settings: PayloadSettings | undefined, transportType: "MQTT" | "COAP"): DeviceCodecs {
   if (settings === undefined) return plain;
-  const profile = profileCodec(settings);
-  const jsonDown =
-    settings["enableCompatibilityWithJsonPayloadFormat"] === true &&
-    settings["useJsonPayloadFormatForDefaultDownlinkTopics"] === true;
+  const protobuf = profileCodec(settings);
+  // Over CoAP a payload is what the profile says and nothing else (device-api 4.5).
+  const jsonToo = transportType === "MQTT" && settings["enableCompatibilityWithJsonPayloadFormat"] === true;
+  if (!jsonToo) return { profile: protobuf, longTopicsDown: protobuf, gateway: fixedGatewayCodec };
+  const profile = orElseJson(protobuf);
+  const jsonDown = settings["useJsonPayloadFormatForDefaultDownlinkTopics"] === true;
   return { profile, longTopicsDown: jsonDown ? jsonCodec : profile, gateway: fixedGatewayCodec };
 }

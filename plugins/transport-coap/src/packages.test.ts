@@ -100,7 +100,7 @@ describe("claims, provisioning and packages over CoAP", () => {
     expect(clientAttributeList[0].kv.key).toBe("a");
   });
 
-  it("COAP-20 the form without a token needs a certificate", async () => {
+  it("the form without a token needs a certificate", async () => {
     expect((await ask("POST", "api/v1/telemetry", { payload: Buffer.from("{}") }))?.code).toBe("4.01");
     expect((await ask("POST", "api/v1/rpc/5", { payload: Buffer.from("{}") }))?.code).toBe("4.01");
   });

@@ -2,7 +2,8 @@ import { type Fault, invalid, isFault, readTypedJson } from "@heddle/plugin-sdk"
 import type protobuf from "protobufjs";
 import protojson from "protobufjs/ext/protojson.js";
 import type { PayloadCodec } from "../codec.ts";
-import { malformed, readDocument } from "../document.ts";
+import { malformed } from "../document.ts";
+import { jsonCodec } from "../json-codec.ts";
 import { fixedCodec } from "./fixed-codec.ts";
 import { printMessage } from "./print.ts";
 import { checkRpcRequestType, checkTelemetryType, payloadType } from "./schema.ts";
@@ -44,23 +45,37 @@ export function schemasOf(settings: PayloadSettings): Schemas {
 /** Payloads by the schemas of a profile; what they do not cover is as in the fixed messages. */
 export function profileCodec(settings: PayloadSettings): PayloadCodec {
   const schemas = schemasOf(settings);
-  const jsonToo = settings["enableCompatibilityWithJsonPayloadFormat"] === true;
-  const printed = (type: protobuf.Type) => (payload: Uint8Array) => {
-    try {
-      return Buffer.from(printMessage(type, decode(type, payload)));
-    } catch (error) {
-      if (!jsonToo || !isPayloadFault(error)) throw error;
-      // Read to see whether it is a document at all; `Session` reads it again, for its values.
-      readDocument(payload);
-      return payload;
-    }
-  };
+  const printed = (type: protobuf.Type) => (payload: Uint8Array) =>
+    Buffer.from(printMessage(type, decode(type, payload)));
   return {
     ...fixedCodec,
     telemetry: printed(schemas.telemetry),
     attributes: printed(schemas.attributes),
     rpcReply: (payload) => replyText(schemas.rpcResponse, decode(schemas.rpcResponse, payload)),
     rpcRequest: ({ requestId, method, params }) => encodeRequest(schemas.rpcRequest, { requestId, method, params }),
+  };
+}
+
+/** Whatever comes up is read as JSON when it is not what the codec reads; what goes down stays as it is (device-api 2.12). */
+export function orElseJson(codec: PayloadCodec): PayloadCodec {
+  const either =
+    <T>(first: (payload: Uint8Array) => T, second: (payload: Uint8Array) => T) =>
+    (payload: Uint8Array): T => {
+      try {
+        return first(payload);
+      } catch (error) {
+        if (!isPayloadFault(error)) throw error;
+        return second(payload);
+      }
+    };
+  return {
+    ...codec,
+    telemetry: either(codec.telemetry, jsonCodec.telemetry),
+    attributes: either(codec.attributes, jsonCodec.attributes),
+    attributesRequest: either(codec.attributesRequest, jsonCodec.attributesRequest),
+    clientRpc: either(codec.clientRpc, jsonCodec.clientRpc),
+    rpcReply: either(codec.rpcReply, jsonCodec.rpcReply),
+    claim: either(codec.claim, jsonCodec.claim),
   };
 }
 
