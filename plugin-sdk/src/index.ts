@@ -25,6 +25,7 @@ export * from "./services/credentials.ts";
 export * from "./services/devices.ts";
 export * from "./services/documents.ts";
 export * from "./services/entity-events.ts";
+export * from "./services/entity-queries.ts";
 export * from "./services/feeds.ts";
 export * from "./services/identity.ts";
 export * from "./services/lifecycle.ts";

@@ -8,6 +8,7 @@ import type {
   DeviceControl,
   DeviceRegistry,
   Directory,
+  EntityQueries,
   EntityStore,
   Identity,
   Lanes,
@@ -45,6 +46,7 @@ export interface Services {
   readonly settings: UserSettings;
   readonly connectivity: Connectivity;
   readonly usage: ApiUsage;
+  readonly queries: EntityQueries;
   /** Absent in distributions without a broker. */
   readonly applications: Applications | undefined;
 }

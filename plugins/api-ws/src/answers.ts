@@ -24,6 +24,17 @@ export function updateText(cmdId: number, points: readonly Shown[]): string {
   return `{"subscriptionId":${cmdId},"errorCode":0,"errorMsg":null,"data":{${dataText}},"latestValues":{${latestText}}}`;
 }
 
+/** A refusal of an entity query (websocket 4.13). */
+export function queryErrorText(
+  { cmdId, type }: { readonly cmdId: number; readonly type: "ENTITY_COUNT" | "ENTITY_DATA" },
+  errorCode: number,
+  errorMsg: string,
+): string {
+  const nothing = type === "ENTITY_COUNT" ? { count: 0 } : { data: null, update: null, allowedEntities: 0 };
+  const cmdUpdateType = type === "ENTITY_COUNT" ? "COUNT_DATA" : type;
+  return JSON.stringify({ cmdId, errorCode, errorMsg, ...nothing, cmdUpdateType });
+}
+
 export function errorText(cmdId: number, errorCode: number, errorMsg: string): string {
   return JSON.stringify({ subscriptionId: cmdId, errorCode, errorMsg, data: null, latestValues: {} });
 }

@@ -1,4 +1,12 @@
-import { AttributeStore, EntityStore, Feeds, HttpListener, Identity, TimeseriesStore } from "@heddle/plugin-sdk";
+import {
+  AttributeStore,
+  EntityQueries,
+  EntityStore,
+  Feeds,
+  HttpListener,
+  Identity,
+  TimeseriesStore,
+} from "@heddle/plugin-sdk";
 import { describePlugin } from "@heddle/plugin-sdk/testing";
 import { Bench } from "../testing/stand-in.ts";
 import card from "./index.ts";
@@ -10,6 +18,7 @@ describePlugin(card, {
     [Identity.id, spare.identity],
     [Feeds.id, spare.feeds],
     [EntityStore.id, spare.entities],
+    [EntityQueries.id, spare.queries],
     [TimeseriesStore.id, spare.series],
     [AttributeStore.id, spare.attributes],
   ]),

@@ -1,4 +1,4 @@
-import { Type } from "@heddle/plugin-sdk";
+import { type EntityKey, Type } from "@heddle/plugin-sdk";
 import { Ajv } from "ajv";
 
 /** An old-style command (websocket 3.1). */
@@ -19,6 +19,42 @@ export interface SeriesCommand {
   readonly unsubscribe: boolean;
 }
 
+/** Counts what an entity query matches, now and when that changes (websocket 6). */
+export interface CountCommand {
+  readonly type: "ENTITY_COUNT";
+  readonly cmdId: number;
+  /** Checked where queries are run. */
+  readonly query: unknown;
+}
+
+/** Series of a row's entity; with a window it goes on live (websocket 4.6, 4.7). */
+export interface RowSeries {
+  readonly keys: readonly string[];
+  readonly from: number;
+  readonly to: number;
+  readonly interval: number;
+  readonly limit: number;
+  readonly agg: string;
+  readonly live: boolean;
+}
+
+/** A page of entities with values (websocket 4). */
+export interface DataCommand {
+  readonly type: "ENTITY_DATA";
+  readonly cmdId: number;
+  /** Absent: goes on with the entities that the command of this id has found. */
+  readonly query: unknown;
+  readonly latest: readonly EntityKey[] | undefined;
+  readonly series: RowSeries | undefined;
+  /** Parts that this server does not know. */
+  readonly unknown: readonly string[];
+}
+
+export interface EndCommand {
+  readonly type: "END";
+  readonly cmdId: number;
+}
+
 /** A command of a later kind, which this server does not have yet. */
 export interface OtherCommand {
   readonly type: "OTHER";
@@ -26,7 +62,7 @@ export interface OtherCommand {
   readonly name: string;
 }
 
-export type Command = SeriesCommand | OtherCommand;
+export type Command = SeriesCommand | CountCommand | DataCommand | EndCommand | OtherCommand;
 
 export interface Message {
   readonly auth: { readonly token?: string; readonly apiKey?: string } | undefined;
@@ -53,7 +89,6 @@ const series = {
 };
 const seriesTypes = ["TIMESERIES", "ATTRIBUTES", "TIMESERIES_HISTORY"] as const;
 const otherTypes = [
-  "ENTITY_DATA",
   "ENTITY_COUNT",
   "ALARM_DATA",
   "ALARM_COUNT",
@@ -76,6 +111,37 @@ const auth = Type.Object({
   apiKey: Type.Optional(text),
 });
 const other = Type.Object({ cmdId: Type.Integer() });
+const keyTypes = [
+  "TIME_SERIES",
+  "ATTRIBUTE",
+  "CLIENT_ATTRIBUTE",
+  "SHARED_ATTRIBUTE",
+  "SERVER_ATTRIBUTE",
+  "ENTITY_FIELD",
+];
+const entityKey = Type.Object({ type: Type.String({ enum: keyTypes }), key: Type.String({ minLength: 1 }) });
+const names = Type.Array(Type.String(), { maxItems: 200 });
+const rowSeries = (more: object) =>
+  Type.Optional(
+    Type.Union([
+      Type.Object({
+        keys: names,
+        startTs: Type.Integer(),
+        ...more,
+        interval: Type.Optional(whole),
+        limit: Type.Optional(whole),
+        agg: Type.Optional(text),
+      }),
+      Type.Null(),
+    ]),
+  );
+const data = {
+  cmdId: Type.Integer(),
+  query: Type.Optional(Type.Unknown()),
+  latestCmd: Type.Optional(Type.Union([Type.Object({ keys: Type.Array(entityKey, { maxItems: 200 }) }), Type.Null()])),
+  tsCmd: rowSeries({ timeWindow: Type.Integer({ minimum: 0 }) }),
+  historyCmd: rowSeries({ endTs: Type.Integer() }),
+};
 const list = (item: object) => Type.Optional(Type.Union([Type.Array(item as typeof other), Type.Null()]));
 const strict = { additionalProperties: false };
 
@@ -85,6 +151,7 @@ const general = Type.Object(
     cmds: list(
       Type.Union([
         Type.Object({ ...series, type: Type.String({ enum: [...seriesTypes] }) }),
+        Type.Object({ ...data, type: Type.Literal("ENTITY_DATA") }),
         Type.Object({ cmdId: Type.Integer(), type: Type.String({ enum: otherTypes }) }),
       ]),
     ),
@@ -107,7 +174,12 @@ const legacyLists = [
 ] as const;
 const isSeries = (type: string): type is SeriesCommand["type"] => (seriesTypes as readonly string[]).includes(type);
 const legacyTelemetry = Type.Object(
-  Object.fromEntries(legacyLists.map(([name, type]) => [name, list(isSeries(type) ? Type.Object(series) : other)])),
+  Object.fromEntries(
+    legacyLists.map(([name, type]) => [
+      name,
+      list(isSeries(type) ? Type.Object(series) : type === "ENTITY_DATA" ? Type.Object(data) : other),
+    ]),
+  ),
   strict,
 );
 const legacyNotifications = Type.Object(
@@ -155,6 +227,10 @@ export function readMessage(dialect: Dialect, message: string): Message {
 }
 
 function command(type: string, raw: any): Command {
+  if (type === "ENTITY_COUNT") return { type, cmdId: raw.cmdId, query: raw.query };
+  if (type === "ENTITY_DATA") return dataCommand(raw);
+  if (type === "ENTITY_COUNT_UNSUBSCRIBE" || type === "ENTITY_DATA_UNSUBSCRIBE")
+    return { type: "END", cmdId: raw.cmdId };
   if (!isSeries(type)) return { type: "OTHER", cmdId: raw.cmdId, name: type };
   return {
     type,
@@ -170,5 +246,26 @@ function command(type: string, raw: any): Command {
     limit: raw.limit || 100,
     agg: raw.agg || "NONE",
     unsubscribe: raw.unsubscribe ?? false,
+  };
+}
+
+function dataCommand(raw: any): DataCommand {
+  const { cmdId, query, latestCmd, tsCmd, historyCmd } = raw;
+  const part = tsCmd ?? historyCmd ?? undefined;
+  return {
+    type: "ENTITY_DATA",
+    cmdId,
+    query: query ?? undefined,
+    latest: latestCmd?.keys,
+    series: part && {
+      keys: part.keys,
+      from: part.startTs,
+      to: tsCmd ? part.startTs + part.timeWindow : part.endTs,
+      interval: part.interval ?? 0,
+      limit: part.limit || 100,
+      agg: part.agg || "NONE",
+      live: Boolean(tsCmd),
+    },
+    unknown: ["aggTsCmd", "aggHistoryCmd"].filter((name) => raw[name]),
   };
 }

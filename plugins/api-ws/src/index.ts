@@ -2,6 +2,7 @@ import {
   AttributeStore,
   Duration,
   definePlugin,
+  EntityQueries,
   EntityStore,
   Feeds,
   HttpListener,
@@ -16,7 +17,7 @@ import { WsEndpoint } from "./ws-endpoint.ts";
 export default definePlugin({
   name: "@heddle/api-ws",
   sdk: "^1.0",
-  summary: "The WebSocket API: live time series and attributes.",
+  summary: "The WebSocket API: live time series, attributes, entities and their number.",
   stability: "beta",
   config: Type.Object(
     {
@@ -31,6 +32,7 @@ export default definePlugin({
         description: "Messages waiting for a slow client; more close it.",
       }),
       subscriptions: Type.Integer({ default: 1_000, minimum: 1, description: "Live subscriptions of one connection." }),
+      refresh: Duration({ default: "60s", description: "How often numbers of entities are looked at again." }),
       intervals: Type.Integer({ default: 700, minimum: 1, description: "Windows of one aggregation." }),
     },
     { additionalProperties: false },
@@ -41,6 +43,7 @@ export default definePlugin({
     http: HttpListener,
     identity: Identity,
     feeds: Feeds,
+    queries: EntityQueries,
     entities: EntityStore,
     series: TimeseriesStore,
     attributes: AttributeStore,

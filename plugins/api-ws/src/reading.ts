@@ -8,7 +8,6 @@ import {
   type TimeseriesStore,
 } from "@heddle/plugin-sdk";
 import type { Shown } from "./answers.ts";
-import type { SeriesCommand } from "./commands.ts";
 
 const functions: readonly string[] = ["MIN", "MAX", "AVG", "SUM", "COUNT"];
 /** Intervals shorter than this count as this long when windows are counted (runtime 12.6). */
@@ -19,7 +18,12 @@ export async function readRange(
   series: TimeseriesStore,
   q: {
     readonly entity: EntityId;
-    readonly command: SeriesCommand;
+    readonly command: {
+      readonly keys: readonly string[];
+      readonly limit: number;
+      readonly agg: string;
+      readonly interval: number;
+    };
     readonly from: number;
     readonly to: number;
     readonly mostWindows: number;

@@ -1,18 +1,23 @@
-import type {
-  AttributeStore,
-  EntityId,
-  EntityStore,
-  FeedInterest,
-  Feeds,
-  Log,
-  Principal,
-  Scope,
-  TimeseriesStore,
-  World,
+import {
+  type AttributeStore,
+  asFault,
+  type EntityId,
+  type EntityQueries,
+  type EntityStore,
+  Fault,
+  type FeedInterest,
+  type Feeds,
+  type Log,
+  type Principal,
+  type Scope,
+  type TimeseriesStore,
+  type World,
 } from "@heddle/plugin-sdk";
 import { accessTo } from "./access.ts";
-import { errorCodes, errorText, type Shown, updateText } from "./answers.ts";
-import type { Command, SeriesCommand } from "./commands.ts";
+import { errorCodes, errorText, queryErrorText, type Shown, updateText } from "./answers.ts";
+import type { Command, CountCommand, DataCommand, SeriesCommand } from "./commands.ts";
+import { EntityCount } from "./entity-count.ts";
+import { allowedEntities, EntityData } from "./entity-data.ts";
 import { type LiveOptions, LiveSubscription } from "./live-subscription.ts";
 import { readAttributes, readRange, scopesOf } from "./reading.ts";
 
@@ -27,6 +32,7 @@ export interface CommandDeps {
   readonly world: World;
   readonly log: Log;
   readonly feeds: Feeds;
+  readonly queries: EntityQueries;
   readonly entities: EntityStore;
   readonly series: TimeseriesStore;
   readonly attributes: AttributeStore;
@@ -37,6 +43,8 @@ export interface CommandOptions {
   readonly signal: AbortSignal;
   readonly mostWindows: number;
   readonly mostSubscriptions: number;
+  /** How often numbers of entities are looked at again. */
+  readonly refreshMs: number;
   send(text: string): void;
   tooMany(): void;
 }
@@ -45,7 +53,8 @@ export interface CommandOptions {
 export class WsCommands {
   readonly #deps: CommandDeps;
   readonly #options: CommandOptions;
-  readonly #live = new Map<number, LiveSubscription>();
+  /** By command id, which the kinds of commands share. */
+  readonly #live = new Map<number, LiveSubscription | EntityCount | EntityData>();
 
   constructor(deps: CommandDeps, options: CommandOptions) {
     this.#deps = deps;
@@ -60,6 +69,12 @@ export class WsCommands {
       if (!command.name.includes("UNSUB") && !command.name.startsWith("unsub")) {
         this.#refuse(cmdId, errorCodes.badRequest, `${command.name} is not among the commands of this server`);
       }
+      return;
+    }
+    if (command.type === "END") return this.#end(cmdId);
+    if (command.type === "ENTITY_COUNT" || command.type === "ENTITY_DATA") {
+      const work = command.type === "ENTITY_COUNT" ? this.#count(command) : this.#data(command);
+      work.catch((error) => this.#queryFailed(command, error));
       return;
     }
     if (command.unsubscribe) return this.#unsubscribe(command);
@@ -126,16 +141,58 @@ export class WsCommands {
     await this.#follow(live, { tenantId, entity, attributes }, read);
   }
 
-  #begin({ cmdId }: SeriesCommand, how: Pick<LiveOptions, "what" | "read">): LiveSubscription {
+  #count(command: CountCommand): Promise<void> {
+    const { world, queries, log } = this.#deps;
+    const { principal, signal, refreshMs, send } = this.#options;
+    const known = this.#live.get(command.cmdId);
+    if (known instanceof EntityCount) return known.ask(command.query);
+    const failed = (error: unknown) => log.warn("entities not counted", { error });
+    const count = new EntityCount(command, { world, queries, principal, refreshMs, call: { signal }, send, failed });
+    this.#keep(command.cmdId, count);
+    return count.ask();
+  }
+
+  async #data(command: DataCommand): Promise<void> {
+    const { feeds, queries, series, log } = this.#deps;
+    const { principal, signal, mostWindows, send } = this.#options;
+    const { cmdId, unknown } = command;
+    if (unknown.length > 0) throw refusal(`${unknown.join(", ")}: not among the commands of this server`);
+    let data = this.#live.get(cmdId);
+    if (!(data instanceof EntityData)) {
+      if (command.query === undefined) throw refusal("Query is empty!");
+      const failed = (error: unknown) => log.warn("entities not watched", { error });
+      data = new EntityData(cmdId, { feeds, queries, series, principal, mostWindows, call: { signal }, send, failed });
+      this.#keep(cmdId, data);
+    }
+    await data.run(command);
+    let rows = 0;
+    for (const live of this.#live.values()) if (live instanceof EntityData) rows += live.rows;
+    if (rows > allowedEntities) this.#options.tooMany();
+  }
+
+  #queryFailed(command: CountCommand | DataCommand, error: unknown): void {
+    if (this.#options.signal.aborted) return;
+    const { kind, message } = asFault(error);
+    const bad = kind === "invalid";
+    if (!bad) this.#deps.log.warn("entity query failed", { error });
+    const text = bad ? message : "Failed to run the query!";
+    this.#options.send(queryErrorText(command, bad ? errorCodes.badRequest : errorCodes.internal, text));
+  }
+
+  #keep(cmdId: number, live: LiveSubscription | EntityCount | EntityData): void {
     this.#live.get(cmdId)?.close();
+    this.#live.set(cmdId, live);
+    if (this.#live.size > this.#options.mostSubscriptions) this.#options.tooMany();
+  }
+
+  #begin({ cmdId }: SeriesCommand, how: Pick<LiveOptions, "what" | "read">): LiveSubscription {
     const { log } = this.#deps;
     const live = new LiveSubscription({
       ...how,
       send: (points) => this.#options.send(updateText(cmdId, points)),
       failed: (error) => log.warn("live subscription failed", { error }),
     });
-    this.#live.set(cmdId, live);
-    if (this.#live.size > this.#options.mostSubscriptions) this.#options.tooMany();
+    this.#keep(cmdId, live);
     return live;
   }
 
@@ -176,6 +233,10 @@ export class WsCommands {
 
   #unsubscribe({ cmdId, entityId }: SeriesCommand): void {
     if (entityId === "") return this.close();
+    this.#end(cmdId);
+  }
+
+  #end(cmdId: number): void {
     this.#live.get(cmdId)?.close();
     this.#live.delete(cmdId);
   }
@@ -183,8 +244,7 @@ export class WsCommands {
   #failed({ cmdId, type }: SeriesCommand, error: unknown): void {
     if (this.#options.signal.aborted) return;
     this.#deps.log.warn("websocket command failed", { type, error });
-    this.#live.get(cmdId)?.close();
-    this.#live.delete(cmdId);
+    this.#end(cmdId);
     const what = type === "ATTRIBUTES" ? "attributes" : type === "TIMESERIES" ? "data" : "historical data";
     this.#refuse(cmdId, errorCodes.internal, `Failed to fetch ${what}!`);
   }
@@ -198,6 +258,8 @@ export class WsCommands {
     this.#live.clear();
   }
 }
+
+const refusal = (message: string) => new Fault("invalid", "input.invalid", message);
 
 function problemOf(command: SeriesCommand): { code: number; message: string } | undefined {
   const { type, entityType, entityId, keys } = command;

@@ -21,6 +21,7 @@ export interface ConnectionOptions {
     readonly pending: number;
     readonly subscriptions: number;
     readonly intervals: number;
+    readonly refresh: number;
     readonly authTimeout: number;
   };
   sent(): void;
@@ -145,6 +146,7 @@ export class WsConnection {
       signal: this.#end.signal,
       mostWindows: limits.intervals,
       mostSubscriptions: limits.subscriptions,
+      refreshMs: limits.refresh,
       send: (text) => this.#send(text),
       tooMany: () => this.close(close.policy, "Max regular user subscriptions limit reached"),
     });

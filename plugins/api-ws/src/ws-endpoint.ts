@@ -19,6 +19,7 @@ interface Config {
   readonly pending: number;
   readonly subscriptions: number;
   readonly intervals: number;
+  readonly refresh: number;
 }
 
 interface Deps extends CommandDeps {

@@ -4,6 +4,7 @@ import {
   type DeviceDocument,
   deviceCollection,
   type EntityId,
+  type EntityQueries,
   Fault,
   type Feed,
   type FeedInterest,
@@ -195,6 +196,12 @@ export class Client {
   }
 }
 
+/** Entity queries that find nothing: what they find is the business of those who answer them. */
+const noEntities: EntityQueries = {
+  count: async () => 0,
+  find: async () => ({ rows: [], totalElements: 0, totalPages: 0, hasNext: false }),
+};
+
 /** The endpoint on a free port over stores in memory. */
 export class Bench implements AsyncDisposable {
   readonly http = new UpgradeOnly();
@@ -203,6 +210,7 @@ export class Bench implements AsyncDisposable {
   readonly entities = new MemoryEntityStore();
   readonly series = new MemoryTimeseriesStore(realWorld());
   readonly attributes = new MemoryAttributeStore();
+  readonly queries = noEntities;
   readonly connections: number[] = [];
   /** Messages handed to sockets. */
   sent = 0;
@@ -212,10 +220,10 @@ export class Bench implements AsyncDisposable {
   constructor(config: Record<string, unknown> = {}) {
     const settings = configOf(card, config) as unknown as ConstructorParameters<typeof WsEndpoint>[0];
     const deps = { ...this, world: realWorld(), log: silentLog };
-    const { http, identity, feeds, entities, series, attributes, world, log } = deps;
+    const { http, identity, feeds, queries, entities, series, attributes, world, log } = deps;
     this.endpoint = new WsEndpoint(
       settings,
-      { http, identity, feeds, entities, series, attributes, world, log },
+      { http, identity, feeds, queries, entities, series, attributes, world, log },
       {
         connections: { record: (open: number) => void this.connections.push(open) },
         sent: { record: (count: number) => this.#count(count) },

@@ -10,6 +10,7 @@ import { customerOperations } from "./customers.ts";
 import { deviceListOperations } from "./device-lists.ts";
 import { deviceProfileOperations } from "./device-profiles.ts";
 import { deviceOperations } from "./devices.ts";
+import { entityQueryOperations } from "./entity-queries.ts";
 import { noAuthOperations } from "./no-auth.ts";
 import { otaPackageOperations } from "./ota-packages.ts";
 import { profileKeyOperations } from "./profile-keys.ts";
@@ -47,6 +48,7 @@ export function allOperations(services: Services): Operation[] {
     otaPackageOperations,
     relationOperations,
     relationQueryOperations,
+    entityQueryOperations,
     telemetryReadOperations,
     telemetryWriteOperations,
     rpcOperations,
