@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from "node:crypto";
 import { describeNeeding } from "@heddle/plugin-sdk/testing";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { Target } from "../conformance/target.ts";
@@ -46,6 +47,42 @@ describeNeeding("tb-mqtt-client", pythonWithSdk(), (python) => {
     await sdk.call("disconnect");
     expect(await sdk.end()).toBe(0);
   });
+
+  it("the device SDK over MQTT: a firmware update, piece by piece, and a claim", { timeout: 60_000 }, async () => {
+    const file = randomBytes(2_500);
+    const sha256 = createHash("sha256").update(file).digest("hex");
+    const { id, name, token } = await tenant.device();
+    await assignFirmware(id, file);
+    await using sdk = open();
+    await sdk.call("connect", token);
+    await sdk.call("update_firmware");
+    expect(await sdk.event("firmware")).toEqual(["v1.2", sha256]);
+    await stored(id, ({ fw_state, current_fw_version }) => {
+      return fw_state?.value === "UPDATED" && current_fw_version?.value === "v1.2";
+    });
+    expect(await sdk.call("claim", "a secret of the buyer", 60_000)).toBe(0);
+    const { id: customerId, rest } = await tenant.customer();
+    const claim = { secretKey: target.secret("claim secret", "a secret of the buyer") };
+    const taken = await rest.post(`/api/customer/device/${encodeURIComponent(name)}/claim`, claim);
+    expect([taken.response, taken.device.customerId.id]).toEqual(["SUCCESS", customerId]);
+    await sdk.call("disconnect");
+    expect(await sdk.end()).toBe(0);
+  });
+
+  async function assignFirmware(deviceId: string, file: Buffer<ArrayBuffer>): Promise<void> {
+    const device = await tenant.rest.get(`/api/device/${deviceId}`);
+    const info = { type: "FIRMWARE", title: "app", version: "v1.2", deviceProfileId: device.deviceProfileId };
+    const { id } = await tenant.rest.post("/api/otaPackage", info);
+    const form = new FormData();
+    form.append("file", new Blob([file]), "app.bin");
+    const answer = await fetch(`${target.http}/api/otaPackage/${id.id}?checksumAlgorithm=SHA256`, {
+      method: "POST",
+      headers: { "x-authorization": `Bearer ${tenant.rest.token}` },
+      body: form,
+    });
+    expect(answer.status).toBe(200);
+    await tenant.rest.post("/api/device", { ...device, firmwareId: id });
+  }
 
   it("the device SDK over HTTP: its test of the connection, telemetry, attributes, waiting", {
     timeout: 60_000,

@@ -1,4 +1,7 @@
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import { describeNeeding } from "@heddle/plugin-sdk/testing";
 import mqtt from "mqtt";
@@ -12,13 +15,29 @@ import { driverOf, pythonWith } from "./python.ts";
 
 const run = promisify(execFile);
 
+const folder = mkdtempSync(join(tmpdir(), "heddle-compat-"));
+const [cert, key] = [join(folder, "server.pem"), join(folder, "server.key")];
+const openssl = onPath("openssl");
+
+/** Of the server; clients trust it as an authority of its own. */
+function certificate(program: string): Record<string, string> {
+  const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key];
+  const whose = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2", "-out", cert];
+  execFileSync(program, ["req", "-x509", ...ec, ...whose], { stdio: "pipe" });
+  const tls = "plugins.mqtt.config.tls";
+  return { [`${tls}.cert`]: cert, [`${tls}.key`]: key, [`${tls}.port`]: "0" };
+}
+
 let target: Target;
 let tenant: TestTenant;
 beforeAll(async () => {
-  target = await Target.start();
+  target = await Target.start({ set: openssl === undefined ? {} : certificate(openssl) });
   tenant = await TestTenant.create(target);
 }, 120_000);
-afterAll(() => target?.[Symbol.asyncDispose]());
+afterAll(async () => {
+  await target?.[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** Its errors do not always say the code: on MQTT 5 it minds that of the DISCONNECT more. */
 const refused = 0x80;
@@ -125,6 +144,14 @@ describeNeeding("paho", pythonWith("paho", ["paho-mqtt==2.1.0"]), (python) => {
       (port) => new Paho(python, [driverOf("paho_client.py"), "127.0.0.1", String(port), String(level)]),
     ),
   );
+
+  describeNeeding("openssl", openssl, () => {
+    it("paho: a device's life over TLS", () =>
+      mqttSession(
+        { target, tenant },
+        () => new Paho(python, [driverOf("paho_client.py"), "127.0.0.1", String(target.mqtts), "5", cert]),
+      ));
+  });
 });
 
 describeNeeding("mosquitto", onPath("mosquitto_pub"), (publisher) => {
@@ -179,5 +206,19 @@ describeNeeding("mosquitto", onPath("mosquitto_pub"), (publisher) => {
     expect(await heard("v1/devices/me/rpc/request/+", reboot)).toMatch(
       /^1 v1\/devices\/me\/rpc\/request\/\d+ \{"method":"reboot","params":\{\}\}$/,
     );
+  });
+
+  describeNeeding("openssl", openssl, () => {
+    it("its tools are devices over TLS, of a server that they trust", async () => {
+      const { id, token } = await tenant.device();
+      const args = [...at("mqttv311", token), "-p", String(target.mqtts), "-t", "v2/t", "-m", '{"secure":1}'];
+      const stranger = ["--tls-use-os-certs"];
+      await expect(run(publisher, [...args, ...stranger])).rejects.toThrow();
+      await run(publisher, [...args, "--cafile", cert]);
+      await eventually(
+        () => tenant.latest(id),
+        ({ secure }) => secure?.value === 1,
+      );
+    });
   });
 });

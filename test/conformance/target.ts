@@ -25,11 +25,18 @@ export interface Witnessed {
   readonly data: string;
 }
 
-/** A running distribution. With several nodes each port that is asked for is the next one's. */
+/** Texts shorter than this stand in a log by accident. */
+const shortestSecret = 8;
+
+/**
+ * A running distribution that logs at level `debug`. With several nodes each port that is asked for is the next one's. Its end
+ * searches what it has logged for the secrets that were made, and fails when it finds one.
+ */
 export class Target implements AsyncDisposable {
   readonly nodes: readonly Server[];
   readonly #folder: string;
   readonly #cluster: ClusterNodes | undefined;
+  readonly #secrets = new Map<string, string>();
   #next = 0;
 
   private constructor(nodes: readonly Server[], folder: string, cluster?: ClusterNodes) {
@@ -40,7 +47,10 @@ export class Target implements AsyncDisposable {
 
   static async start({ set = {}, env = {} }: TargetOptions = {}): Promise<Target> {
     const folder = mkdtempSync(join(tmpdir(), "heddle-conformance-"));
-    const args = Object.entries(set).flatMap(([path, value]) => ["--set", `${path}=${value}`]);
+    const args = Object.entries({ "log.level": "debug", ...set }).flatMap(([path, value]) => [
+      "--set",
+      `${path}=${value}`,
+    ]);
     const witnessed = (node: string) => ({ ...env, WITNESS_FILE: join(folder, `${node}.jsonl`) });
     if (!onCluster) {
       const manifest = resolve(import.meta.dirname, "standalone.yaml");
@@ -77,10 +87,17 @@ export class Target implements AsyncDisposable {
     return new Target([this.#node()], this.#folder);
   }
 
+  /** Returns the text, which no log may hold; `what` names it instead. */
+  secret(what: string, text: string): string {
+    if (text.length >= shortestSecret) this.#secrets.set(text, what);
+    return text;
+  }
+
   /** Rule messages of an entity so far, oldest first. */
   witnessed(id: string): Witnessed[] {
-    return this.#files()
-      .flatMap((text) => text.split("\n").filter((line) => line.includes(id)))
+    return this.witnessedText
+      .split("\n")
+      .filter((line) => line.includes(id))
       .map((line) => JSON.parse(line) as Witnessed)
       .filter((message) => message.id === id)
       .sort((a, b) => a.ts - b.ts);
@@ -91,15 +108,28 @@ export class Target implements AsyncDisposable {
     return this.nodes.map(({ log }) => log.join("")).join("\n");
   }
 
-  #files(): string[] {
-    return ["a", "b", "c"].map((node) => {
-      try {
-        return readFileSync(join(this.#folder, `${node}.jsonl`), "utf8");
-      } catch {
-        // Nothing witnessed there yet.
-        return "";
-      }
+  /** Everything that the witnesses wrote down. */
+  get witnessedText(): string {
+    return ["a", "b", "c"].map((node) => this.#file(node)).join("");
+  }
+
+  /** What the secrets are that stand in the text, each with its line. */
+  secretsIn(text: string): string[] {
+    const found = [...this.#secrets].filter(([secret]) => text.includes(secret));
+    const lines = found.map(([secret, what]) => {
+      const line = text.split("\n").find((one) => one.includes(secret)) ?? "";
+      return `${what}: ${line.replaceAll(secret, "***")}`;
     });
+    return [...new Set(lines)];
+  }
+
+  #file(node: string): string {
+    try {
+      return readFileSync(join(this.#folder, `${node}.jsonl`), "utf8");
+    } catch {
+      // Nothing witnessed there yet.
+      return "";
+    }
   }
 
   #node(): Server {
@@ -110,6 +140,8 @@ export class Target implements AsyncDisposable {
     if (this.#cluster === undefined) await Promise.all(this.nodes.map((node) => node[Symbol.asyncDispose]()));
     else await this.#cluster[Symbol.asyncDispose]();
     rmSync(this.#folder, { recursive: true, force: true });
+    const told = this.secretsIn(this.log);
+    if (told.length > 0) throw new Error(`secrets in the log:\n${told.join("\n")}`);
   }
 }
 

@@ -46,6 +46,7 @@ export class TestTenant {
 
   static async create(target: Target): Promise<TestTenant> {
     const system = await RestClient.signIn(target.http, "sysadmin@thingsboard.org", "sysadmin");
+    target.secret("JWT of the system administrator", system.token);
     const id = (await system.post("/api/tenant", { title: `Conformance ${word()}` })).id.id;
     const rest = await signInNew(target, system, { authority: "TENANT_ADMIN", tenantId: entity("TENANT", id) });
     return new TestTenant(target, { id, system, rest });
@@ -53,7 +54,7 @@ export class TestTenant {
 
   async device(wish: DeviceWish = {}): Promise<TestDevice> {
     const { name = `device ${word()}`, additionalInfo, profileId, credentials, more } = wish;
-    const token = credentials === undefined ? word() : "";
+    const token = credentials === undefined ? this.target.secret("token of a device", word()) : "";
     const device = {
       name,
       ...(additionalInfo === undefined ? {} : { additionalInfo }),
@@ -84,6 +85,8 @@ export class TestTenant {
   }): Promise<string> {
     const transportConfiguration = wish.transport ?? { type: "DEFAULT" };
     const provisionConfiguration = wish.provision ?? { type: "DISABLED" };
+    this.target.secret("provision key", wish.provisionKey ?? "");
+    this.target.secret("provision secret", String(provisionConfiguration["provisionDeviceSecret"] ?? ""));
     const stored = await this.rest.post("/api/deviceProfile", {
       name: `profile ${word()}`,
       type: "DEFAULT",
@@ -165,7 +168,10 @@ async function signInNew(target: Target, by: RestClient, user: object): Promise<
   const email = `${word()}@example.org`;
   const { id } = await by.post("/api/user?sendActivationMail=false", { email, ...user });
   const link = (await by.get(`/api/user/${id.id}/activationLink`)) as string;
-  const activateToken = new URL(link).searchParams.get("activateToken");
-  await by.post("/api/noauth/activate?sendActivationMail=false", { activateToken, password: "conformance" });
-  return RestClient.signIn(target.http, email, "conformance");
+  const activateToken = target.secret("activation token", new URL(link).searchParams.get("activateToken") ?? "");
+  const password = target.secret("password of a user", word());
+  await by.post("/api/noauth/activate?sendActivationMail=false", { activateToken, password });
+  const rest = await RestClient.signIn(target.http, email, password);
+  target.secret("JWT of a user", rest.token);
+  return rest;
 }

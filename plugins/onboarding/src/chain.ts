@@ -88,13 +88,13 @@ export class CertificateChains {
   async #create(admission: Admission, call: CallOptions): Promise<void> {
     const { name, profile, certificate } = admission;
     const { registry, log } = this.#deps;
-    const { tenantId, provisionDeviceKey } = profile;
+    const { tenantId } = profile;
     const credentials = { credentialsType: "X509_CERTIFICATE" as const, credentialsValue: certificate };
     try {
       const device = { name, deviceProfileId: profile.id };
       const { value } = await registry.save({ tenantId, device, credentials }, call);
       await this.#provisioned.mark(value, call);
-      const request = { ...credentials, deviceName: name, provisionDeviceKey: provisionDeviceKey ?? "" };
+      const request = { deviceName: name, credentialsType: credentials.credentialsType };
       await this.#provisioned.tell("PROVISION_SUCCESS", { device: value, profile, request }, call);
     } catch (error) {
       // Two connections of one device at once: the other one has made it. Or the tenant may have no more.

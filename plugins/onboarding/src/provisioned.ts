@@ -49,19 +49,19 @@ export class Provisioned {
     return true;
   }
 
-  /** The message carries the request as far as it holds no secret: chains log what they get. */
+  /** The message carries what the request says of the device, and nothing that proves it: chains log what they get. */
   tell(
     type: "PROVISION_SUCCESS" | "PROVISION_FAILURE",
     what: {
       readonly device: DeviceDocument;
       readonly profile: DeviceProfileDocument;
-      readonly request: Omit<ProvisionRequest, "provisionDeviceSecret">;
+      readonly request: Pick<ProvisionRequest, "deviceName" | "credentialsType" | "gateway">;
     },
     call: CallOptions,
   ): Promise<void> {
     const { device, profile, request } = what;
-    const { deviceName = null, credentialsType = null, provisionDeviceKey, gateway = false } = request;
-    const data = { deviceName, credentialsType, credentials: { provisionDeviceKey }, gateway };
+    const { deviceName = null, credentialsType = null, gateway = false } = request;
+    const data = { deviceName, credentialsType, gateway };
     const event = {
       tenantId: device.tenantId,
       type,

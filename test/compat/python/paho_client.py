@@ -1,4 +1,4 @@
-"""paho-mqtt as it comes; arguments: host, port, version (4 is 3.1.1)."""
+"""paho-mqtt as it comes; arguments: host, port, version (4 is 3.1.1), for TLS whom to trust."""
 
 import sys
 import threading
@@ -9,6 +9,8 @@ import paho.mqtt.client as mqtt
 host, port, version = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 patience = 10
 client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="paho", protocol=version)
+if len(sys.argv) > 4:
+    client.tls_set(ca_certs=sys.argv[4])
 granted = {}
 heard = threading.Condition()
 

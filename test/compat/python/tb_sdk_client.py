@@ -1,15 +1,17 @@
 """The platform's own Python SDK for devices, as it comes; arguments: host, MQTT port, address of HTTP."""
 
+import hashlib
 import sys
 import threading
 import time
 
 import driven
 from tb_device_http import TBHTTPDevice
-from tb_device_mqtt import TBDeviceMqttClient
+from tb_device_mqtt import TBDeviceMqttClient, TBFirmwareState
 
 host, port, http = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 patience = 15
+chunk_size = 1000
 clients = {}
 
 
@@ -22,7 +24,7 @@ def wait_until(holds, what):
 
 
 def connect(token):
-    client = clients["mqtt"] = TBDeviceMqttClient(host, port, username=token)
+    client = clients["mqtt"] = TBDeviceMqttClient(host, port, username=token, chunk_size=chunk_size)
     client.connect()
     # It holds back what it is told to send until the server has told its limits.
     wait_until(lambda: client.rate_limits_received, "no session limits")
@@ -49,6 +51,15 @@ def ask_attributes(client_keys, shared_keys):
     return answer[0]
 
 
+def update_firmware():
+    def received(client, data, version):
+        client.update_firmware_info(title=client.firmware_info["fw_title"], version=version, state=TBFirmwareState.UPDATED)
+        driven.event("firmware", [version, hashlib.sha256(data).hexdigest()])
+
+    clients["mqtt"].set_on_firmware_received_callback(received)
+    clients["mqtt"].get_firmware_update()
+
+
 def disconnect():
     clients["mqtt"].disconnect()
     clients["mqtt"].stop()
@@ -66,6 +77,8 @@ driven.serve(
         "attributes": lambda values: acknowledged(clients["mqtt"].send_attributes(values)),
         "ask_attributes": ask_attributes,
         "reply": lambda id, body: clients["mqtt"].send_rpc_reply(id, body, wait_for_publish=True),
+        "update_firmware": update_firmware,
+        "claim": lambda secret, ms: acknowledged(clients["mqtt"].claim(secret, ms)),
         "disconnect": disconnect,
         "http_connect": http_connect,
         "http_telemetry": lambda values: clients["http"].send_telemetry(values, queued=False),

@@ -212,6 +212,27 @@ describe("device registry", () => {
     expect(typed.total).toBe(names.length);
   });
 
+  it("tells rule chains of a profile, without what lets a device in", async () => {
+    const { registry, told } = setUp();
+    const type = "ALLOW_CREATE_NEW_DEVICES";
+    const profile = {
+      name: "open",
+      type: "DEFAULT",
+      transportType: "DEFAULT",
+      provisionType: type,
+      provisionDeviceKey: "provision-key",
+      profileData: {
+        configuration: { type: "DEFAULT" },
+        transportConfiguration: { type: "DEFAULT" },
+        provisionConfiguration: { type, provisionDeviceSecret: "provision-secret" },
+      },
+    };
+    const { value } = await registry.saveProfile({ tenantId, profile: profile as never }, call);
+    expect(value.provisionDeviceKey).toBe("provision-key");
+    expect(told).toMatchObject([{ type: "ENTITY_CREATED", data: { name: "open", provisionType: type } }]);
+    expect(JSON.stringify(told)).not.toMatch(/provision-(key|secret)/);
+  });
+
   it("annotates without a word to rule chains", async () => {
     const { registry, told, events } = setUp();
     const { value } = await registry.save({ tenantId, device: { name: "A", additionalInfo: { a: 1 } } }, call);

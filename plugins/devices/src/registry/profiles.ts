@@ -165,9 +165,16 @@ export class DeviceProfiles {
   ): Promise<void> {
     const { id, tenantId, name } = profile.value;
     const originator = { entityType: "DEVICE_PROFILE", id };
-    const data = writeTypedJson(deviceProfileView(profile) as unknown as Plain);
+    const data = writeTypedJson(withoutProof(deviceProfileView(profile)) as unknown as Plain);
     return publishEntityEvent(this.#deps, { tenantId, type, originator, entityName: name, by, data }, call);
   }
+}
+
+/** Chains log what they get: who has key and secret of a profile can make devices of it. */
+function withoutProof(view: ReturnType<typeof deviceProfileView>): typeof view {
+  const { provisionConfiguration, ...profileData } = view.profileData;
+  const { type } = (provisionConfiguration ?? {}) as { type?: unknown };
+  return { ...view, provisionDeviceKey: null, profileData: { ...profileData, provisionConfiguration: { type } } };
 }
 
 export function missingProfile(id: string): Fault {
