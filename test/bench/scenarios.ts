@@ -56,26 +56,35 @@ export async function startTime(report: Report): Promise<void> {
   await first[Symbol.asyncDispose]();
 }
 
+const cpuRounds = 3;
+
 /** CPU of one message beside Debian's broker, in one run: the whole durable way, and the transport alone. */
 export async function cpuPerMessage(at: { server: Server }, report: Report): Promise<void> {
-  const { server } = at;
-  const usual = { connections: 1_000, window: 1, seconds };
-  const warmed = async (there: { port: number; pid: number }) => {
-    await load({ ...usual, ...there, seconds: 3 });
-    return (await load({ ...usual, ...there })).cpuMicros;
-  };
-  const broker = await withMosquitto(warmed);
-  const ours = await warmed({ port: server.port("MQTT"), pid: server.process.pid ?? 0 });
+  await using child = await Child.start();
+  await child.commits("group");
+  const ours = { port: at.server.port("MQTT"), pid: at.server.process.pid ?? 0 };
+  const measured = await withMosquitto(async (broker) => {
+    const sides = [broker, ours, { port: child.port, pid: child.pid }].map((side) => ({
+      side,
+      micros: [] as number[],
+    }));
+    // In turns, so that what else the machine does meets all of them; the first turn measures the compiler.
+    for (let round = 0; round <= cpuRounds; round++) {
+      for (const { side, micros } of sides) {
+        const { cpuMicros } = await load({ ...side, connections: 1_000, window: 1, seconds: Math.ceil(seconds / 2) });
+        if (round > 0) micros.push(cpuMicros);
+      }
+    }
+    return sides.map(({ micros }) => percentile(micros, 0.5));
+  });
+  const [broker = Number.NaN, durable = Number.NaN, alone = Number.NaN] = measured;
   const against = (micros: number) => `${fixed(micros / broker)} × (mosquitto ${fixed(broker)} µs)`;
   report({
     what: "CPU per QoS 1 message, 1,000 connections, one at a time",
-    measured: `${fixed(ours)} µs`,
+    measured: `${fixed(durable)} µs`,
     goal: "≤ 50 µs",
   });
-  report({ what: "  against mosquitto, nothing stored there", measured: against(ours), goal: "≤ 4 ×" });
-  await using child = await Child.start();
-  await child.commits("group");
-  const alone = await warmed({ port: child.port, pid: child.pid });
+  report({ what: "  against mosquitto, nothing stored there", measured: against(durable), goal: "≤ 4 ×" });
   report({
     what: "  the transport alone, nothing stored here either",
     measured: `${fixed(alone)} µs, ${against(alone)}`,

@@ -17,7 +17,7 @@ const szx = 6;
  * A device on a line with 2 s to wait after each loss takes hours for ten thousand blocks; this one knows that its line is
  * short (RFC 7252 section 4.8.1 lets it).
  */
-const firstWaitMs = 100;
+const firstWaitMs = 50;
 const mostWaitMs = 2_000;
 
 const sums = { sent: 0, lost: 0 };
