@@ -7,6 +7,8 @@ interface Fleet {
   readonly port: number;
   readonly tls: boolean;
   readonly count: number;
+  /** Number of the first device; 0 if absent. */
+  readonly first?: number;
   /** What each subscribes to; nothing where it only stays. */
   readonly topic?: string;
 }
@@ -29,7 +31,7 @@ class Device {
 
   constructor(fleet: Fleet, index: number) {
     this.#fleet = fleet;
-    this.#token = `DW${String(index).padStart(8, "0")}`;
+    this.#token = `DW${String((fleet.first ?? 0) + index).padStart(8, "0")}`;
   }
 
   up(): Promise<void> {
