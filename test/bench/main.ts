@@ -1,8 +1,10 @@
-import { cpus } from "node:os";
+import { cpus, loadavg } from "node:os";
 import { clusterCalls } from "./cluster.ts";
+import { coapObservers, coapPosts } from "./coap.ts";
+import { firmware } from "./firmware.ts";
+import { connectionMemory } from "./memory.ts";
 import {
   bytesPerPoint,
-  connectionMemory,
   cpuPerMessage,
   highestRate,
   httpRate,
@@ -12,11 +14,13 @@ import {
   rpcLatency,
   startTime,
 } from "./scenarios.ts";
+import { reconnectStorm } from "./storm.ts";
 import { whereTimeGoes } from "./where-time-goes.ts";
 
 /** `npm run bench [name…]`: ratios and rates of one run on one machine, as a table. */
 const wanted = new Set(process.argv.slice(2));
 const runs = (name: string) => wanted.size === 0 || wanted.has(name);
+const [loadBefore = 0] = loadavg();
 const rows: Row[] = [];
 const report = (row: Row) => {
   rows.push(row);
@@ -41,11 +45,15 @@ if (runs("where")) await whereTimeGoes(report);
 // Only when asked for: it needs real services.
 if (wanted.has("cluster")) await clusterCalls(report);
 if (runs("memory")) await connectionMemory(report);
+if (runs("coap")) await coapPosts(report);
+if (runs("observers")) await coapObservers(report);
+if (runs("storm")) await reconnectStorm(report);
+if (runs("firmware")) await firmware(report);
 
 const width = (pick: (row: Row) => string) => Math.max(...rows.map((row) => pick(row).length));
 const [what, measured] = [width((row) => row.what), width((row) => row.measured)];
 process.stdout.write(
-  `\n${cpus().length} cores, ${cpus()[0]?.model ?? ""}, Node ${process.version}; npm run bench ${[...wanted].join(" ")}\n\n`,
+  `\n${cpus().length} cores, ${cpus()[0]?.model ?? ""}, Node ${process.version}, load ${loadBefore.toFixed(1)} before; npm run bench ${[...wanted].join(" ")}\n\n`,
 );
 for (const row of rows)
   process.stdout.write(`${row.what.padEnd(what)}  ${row.measured.padEnd(measured)}  ${row.goal}\n`);

@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
-import { connect as connectTcp } from "node:net";
 import { join } from "node:path";
 import mqtt, { type MqttClient } from "mqtt";
+import { Child } from "../../plugins/transport-mqtt/testing/child.ts";
 import { Live } from "../e2e/live.ts";
 import { onPath } from "../e2e/on-path.ts";
 import { RestClient } from "../e2e/rest-client.ts";
@@ -56,20 +56,40 @@ export async function startTime(report: Report): Promise<void> {
   await first[Symbol.asyncDispose]();
 }
 
-/** CPU of one durable message beside Debian's broker, in one run. */
+const cpuRounds = 3;
+
+/** CPU of one message beside Debian's broker, in one run: the whole durable way, and the transport alone. */
 export async function cpuPerMessage(at: { server: Server }, report: Report): Promise<void> {
-  const { server } = at;
-  const target = { port: server.port("MQTT"), pid: server.process.pid ?? 0, connections: 1_000, window: 1, seconds };
-  await load({ ...target, seconds: 3 });
-  const broker = await withMosquitto((there) => load({ ...target, ...there }));
-  const ours = await load(target);
+  await using child = await Child.start();
+  await child.commits("group");
+  const ours = { port: at.server.port("MQTT"), pid: at.server.process.pid ?? 0 };
+  const measured = await withMosquitto(async (broker) => {
+    const sides = [broker, ours, { port: child.port, pid: child.pid }].map((side) => ({
+      side,
+      micros: [] as number[],
+    }));
+    // In turns, so that what else the machine does meets all of them; the first turn measures the compiler.
+    for (let round = 0; round <= cpuRounds; round++) {
+      for (const { side, micros } of sides) {
+        const { cpuMicros } = await load({ ...side, connections: 1_000, window: 1, seconds: Math.ceil(seconds / 2) });
+        if (round > 0) micros.push(cpuMicros);
+      }
+    }
+    return sides.map(({ micros }) => percentile(micros, 0.5));
+  });
+  const [broker = Number.NaN, durable = Number.NaN, alone = Number.NaN] = measured;
+  const against = (micros: number) => `${fixed(micros / broker)} × (mosquitto ${fixed(broker)} µs)`;
   report({
     what: "CPU per QoS 1 message, 1,000 connections, one at a time",
-    measured: `${fixed(ours.cpuMicros)} µs`,
+    measured: `${fixed(durable)} µs`,
     goal: "≤ 50 µs",
   });
-  const ratio = `${fixed(ours.cpuMicros / broker.cpuMicros)} × (mosquitto ${fixed(broker.cpuMicros)} µs)`;
-  report({ what: "  against mosquitto, nothing stored there", measured: ratio, goal: "≤ 4 ×" });
+  report({ what: "  against mosquitto, nothing stored there", measured: against(durable), goal: "≤ 4 ×" });
+  report({
+    what: "  the transport alone, nothing stored here either",
+    measured: `${fixed(alone)} µs, ${against(alone)}`,
+    goal: "≤ 1.5 ×",
+  });
 }
 
 export async function highestRate(at: { server: Server; rest: RestClient }, report: Report): Promise<void> {
@@ -218,39 +238,7 @@ export async function httpRate(at: { server: Server }, report: Report): Promise<
   report({
     what: "HTTP telemetry, 50 connections, durable",
     measured: `${Math.round(rate)} posts/s (${refused} refused)`,
-    goal: "≥ 8,000",
-  });
-}
-
-export async function connectionMemory(report: Report): Promise<void> {
-  const { server } = await preparedServer(1_000);
-  const pid = server.process.pid ?? 0;
-  await pause(2_000);
-  const before = rss(pid);
-  const sockets = await Promise.all(
-    Array.from({ length: 1_000 }, (_, i) => idleConnection(server.port("MQTT"), `DW${String(i).padStart(8, "0")}`)),
-  );
-  await pause(2_000);
-  const each = (rss(pid) - before) / sockets.length;
-  report({
-    what: "memory per idle MQTT connection, session and device actor",
-    measured: `${fixed(each / 1024)} KB`,
-    goal: "",
-  });
-  for (const socket of sockets) socket.destroy();
-  await server[Symbol.asyncDispose]();
-}
-
-function idleConnection(port: number, token: string) {
-  const text = (value: string) =>
-    Buffer.concat([Buffer.from([value.length >> 8, value.length & 255]), Buffer.from(value)]);
-  const body = Buffer.concat([text("MQTT"), Buffer.from([4, 0x82, 0, 0]), text(token), text(token)]);
-  return new Promise<ReturnType<typeof connectTcp>>((resolve, reject) => {
-    const socket = connectTcp(port, "127.0.0.1", () =>
-      socket.write(Buffer.concat([Buffer.from([0x10, body.length]), body])),
-    );
-    socket.once("data", (answer) => (answer[3] === 0 ? resolve(socket) : reject(new Error(`refused: ${answer[3]}`))));
-    socket.once("error", reject);
+    goal: "≥ 8,000, devices need 500",
   });
 }
 

@@ -23,15 +23,24 @@ export class Child implements AsyncDisposable {
   }
 
   /** Resident bytes, after a collection. */
-  async memory(): Promise<number> {
-    const answer = once(this.#process, "message") as Promise<[number]>;
-    this.#process.send("memory");
-    return (await answer)[0];
+  memory(): Promise<number> {
+    return this.#ask("memory") as Promise<number>;
+  }
+
+  /** Shared attributes, as JSON text, to every session; resolves when all have them. */
+  async push(attributes: string): Promise<void> {
+    await this.#ask("push", attributes);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const gone = once(this.#process, "exit");
     this.#process.kill();
     await gone;
+  }
+
+  async #ask(...command: string[]): Promise<unknown> {
+    const answer = once(this.#process, "message");
+    this.#process.send(command);
+    return (await answer)[0];
   }
 }

@@ -1,5 +1,8 @@
 import mqttPacket, { type IConnectPacket, type Packet, type Parser } from "mqtt-packet";
 
+// Its table of all 65,536 numbers takes 9 MB, for the few packets that it writes here.
+mqttPacket.writeToStream.cacheNumbers = false;
+
 /** 3 is MQTT 3.1, 4 is 3.1.1. */
 export type Version = 3 | 4 | 5;
 
