@@ -82,7 +82,7 @@ describe.concurrent("applications on the devices' port", () => {
       name: `application ${++made}`,
       ...more,
     });
-    return { id: id.id, userName, password };
+    return { id: id.id, userName, password: target.secret("application's password", password) };
   }
 
   it("are managed by the tenant's administrators, and their passwords told once", async () => {
@@ -318,7 +318,9 @@ describe.concurrent("applications on the devices' port", () => {
 
   it("are refused with a wrong password, on MQTT 5 with the reason, and closed at a packet that is too large", async () => {
     const who = await application();
-    await expect(App.connect(target, { ...who, password: "wrong" })).rejects.toThrow(/Not authorized/);
+    await expect(
+      App.connect(target, { ...who, password: target.secret("wrong password", "wrong-password-of-an-application") }),
+    ).rejects.toThrow(/Not authorized/);
     const five = new Peer(target.mqtt, 5);
     five.connect({ username: who.userName, password: Buffer.from(who.password) });
     expect((await five.next("connack")).reasonCode).toBe(0x84);

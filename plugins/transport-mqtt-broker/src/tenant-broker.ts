@@ -88,6 +88,8 @@ export class TenantBroker {
   readonly #emitter: Emitter;
   readonly #persistence: Persistence;
   readonly #lines = new Map<Duplex, Line>();
+  /** Also of those that are closed: their wills are still to be published. */
+  readonly #lineOfConnection = new WeakMap<Duplex, Line>();
   /** Names what entered here, with a number that grows. */
   readonly #life: string;
   #counter = 0;
@@ -161,6 +163,7 @@ export class TenantBroker {
     const gate = new FrameGate({ socket, head, maxPacket: limits.maxPacket, onTooLarge });
     const line: Line = { application, version, gate, pending: 0 };
     this.#lines.set(gate, line);
+    this.#lineOfConnection.set(gate, line);
     meter.connected(1);
     if (this.#lines.size === 1) this.#options.presence(true);
     gate.once("close", () => {
@@ -231,7 +234,8 @@ export class TenantBroker {
         () => done(null),
         (error: Error) => {
           if (numbered) void this.#persistence.incomingDelPacket(client, packet).catch(alreadyGone);
-          this.#options.log.warn("publish not taken", { client: client.id, error });
+          if (!this.#options.call.signal.aborted)
+            this.#options.log.warn("publish not taken", { client: client.id, error });
           done(error);
         },
       )
@@ -325,7 +329,7 @@ export class TenantBroker {
   }
 
   #lineOf(client: Client): Line | undefined {
-    return this.#lines.get(client.conn as Duplex);
+    return this.#lineOfConnection.get(client.conn as Duplex);
   }
 }
 
