@@ -20,6 +20,8 @@ interface Posted {
   readonly again: number;
   readonly lost: number;
   readonly refused: number;
+  /** Seconds of the load, from 0, in which posts waited for more than a second. */
+  readonly slowSeconds: readonly number[];
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly mostMs: number;
@@ -49,6 +51,9 @@ export async function coapPosts(report: Report): Promise<void> {
     });
     const times = `p50 ${fixed(posted.p50Ms)}, p99 ${fixed(posted.p99Ms)}, most ${fixed(posted.mostMs)} ms`;
     report({ what: "  answer", measured: times, goal: "" });
+    const slow = posted.slowSeconds;
+    const seen = slow.length === 0 ? "none" : `${slow.length} of ${seconds}: ${slow.join(" ")}`;
+    report({ what: "  seconds with a post that waited more than 1 s", measured: seen, goal: "" });
     report({ what: "  resident memory, each 30 s", measured: `${series.join(", ")} MB`, goal: "bounded" });
   } finally {
     await server[Symbol.asyncDispose]();

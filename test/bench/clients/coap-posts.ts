@@ -32,6 +32,7 @@ interface Post {
 }
 
 const tickMs = 5;
+const slowMs = 1_000;
 /** A message id in the heading, and the same in the token: what a separate answer is told by. */
 function post(template: Buffer, id: number): Buffer {
   const bytes = Buffer.from(template);
@@ -103,8 +104,13 @@ class Device {
     const one = this.#open.get(id);
     if (one === undefined) return;
     this.#open.delete(id);
-    if (bytes[1] === 0x41) this.#sums.tookMs.push(performance.now() - one.began);
-    else this.#sums.refused++;
+    if (bytes[1] !== 0x41) this.#sums.refused++;
+    else this.#answered(one.began, performance.now() - one.began);
+  }
+
+  #answered(began: number, tookMs: number): void {
+    this.#sums.tookMs.push(tookMs);
+    if (tookMs > slowMs) this.#sums.slowSeconds.add(Math.floor((began - this.#sums.began) / 1_000));
   }
 
   /** The answer follows in a message of its own; a copy of the request would say nothing new. */
@@ -120,14 +126,26 @@ interface Sums {
   lost: number;
   refused: number;
   readonly tookMs: number[];
+  began: number;
+  /** Seconds of the load, from 0, with posts that waited longer than `slowMs`. */
+  readonly slowSeconds: Set<number>;
 }
 
 serve({
   run: async ({ port, devices: count, rate, seconds }: Load) => {
-    const sums: Sums = { sent: 0, again: 0, lost: 0, refused: 0, tookMs: [] };
+    const sums: Sums = {
+      sent: 0,
+      again: 0,
+      lost: 0,
+      refused: 0,
+      tookMs: [],
+      began: performance.now(),
+      slowSeconds: new Set(),
+    };
     const devices = Array.from({ length: count }, (_, index) => new Device(index, sums));
     for (const device of devices) await device.open(port);
     const began = performance.now();
+    sums.began = began;
     let looked = 0;
     while (performance.now() < began + seconds * 1_000) {
       await new Promise((resolve) => setTimeout(resolve, tickMs));
@@ -144,9 +162,17 @@ serve({
       for (const device of devices) device.look(performance.now());
     }
     for (const device of devices) device.close();
-    const { tookMs, ...told } = sums;
+    const { tookMs, slowSeconds, began: _, ...told } = sums;
     const sorted = Float64Array.from(tookMs).sort();
     const at = (p: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? Number.NaN;
-    return { ...told, lasted, answered: sorted.length, p50Ms: at(0.5), p99Ms: at(0.99), mostMs: at(1) };
+    return {
+      ...told,
+      slowSeconds: [...slowSeconds].sort((a, b) => a - b),
+      lasted,
+      answered: sorted.length,
+      p50Ms: at(0.5),
+      p99Ms: at(0.99),
+      mostMs: at(1),
+    };
   },
 });
