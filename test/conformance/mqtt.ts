@@ -1,6 +1,6 @@
 import { Peer } from "../../plugins/transport-mqtt/testing/peer.ts";
 import type { Level } from "./row.ts";
-import type { Target } from "./target.ts";
+import { patience, type Target } from "./target.ts";
 
 /** A connected device; disposing drops its socket. */
 export class MqttDevice extends Peer implements Disposable {
@@ -16,6 +16,8 @@ export class MqttDevice extends Peer implements Disposable {
     return peer;
   }
 
+  override next: Peer["next"] = (cmd, ms = patience) => super.next(cmd, ms);
+
   /** QoS 1; resolves with the reason code of the PUBACK, 0 on 3.1.1. */
   async say(topic: string, payload: string | Buffer, more: { messageId?: number } = {}): Promise<number> {
     this.publish(topic, payload, more);
@@ -29,7 +31,7 @@ export class MqttDevice extends Peer implements Disposable {
   }
 
   /** The next publish of the server, acknowledged. */
-  async hear(ms = 5_000): Promise<{ topic: string; text: string; payload: Buffer; qos: number }> {
+  async hear(ms = patience): Promise<{ topic: string; text: string; payload: Buffer; qos: number }> {
     const { topic, payload, qos, messageId } = await this.next("publish", ms);
     if (qos > 0) this.send({ cmd: "puback", messageId, reasonCode: 0 });
     return { topic, payload: payload as Buffer, text: String(payload), qos };

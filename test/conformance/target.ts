@@ -8,6 +8,9 @@ import { sharedService } from "../services/service.ts";
 /** Where the rows run: one standalone process, or three nodes of the cluster distribution with clients spread over them. */
 export const onCluster = process.env["CONFORMANCE_TARGET"] === "cluster";
 
+/** How long an answer may take, ms: three nodes share their machine with their services. */
+export const patience = onCluster ? 20_000 : 5_000;
+
 export interface TargetOptions {
   /** Settings of the manifest by path, such as `plugins.devices.config.sessionIdle`. */
   readonly set?: Readonly<Record<string, string>>;

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { RestClient } from "../e2e/rest-client.ts";
-import type { Target } from "./target.ts";
+import { patience, type Target } from "./target.ts";
 
 const word = () => randomBytes(6).toString("hex");
 
@@ -153,7 +153,11 @@ export class TestTenant {
 export const entity = (entityType: string, id: string) => ({ entityType, id });
 
 /** Reads until it holds; the error names what was read last. */
-export async function eventually<T>(read: () => Promise<T> | T, holds: (value: T) => boolean, ms = 10_000): Promise<T> {
+export async function eventually<T>(
+  read: () => Promise<T> | T,
+  holds: (value: T) => boolean,
+  ms = 2 * patience,
+): Promise<T> {
   for (const end = performance.now() + ms; ; ) {
     const value = await read();
     if (holds(value)) return value;
