@@ -19,8 +19,8 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 30_000,
     pool: "threads",
-    // Most files wait more than they work: a core for each, not all but one.
-    maxWorkers: 2,
+    // Most files wait more than they work: more of them than cores.
+    maxWorkers: 3,
     reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
   },
 });

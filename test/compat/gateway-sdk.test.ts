@@ -66,9 +66,10 @@ describeNeeding("tb-mqtt-client", pythonWithSdk(), (python) => {
       provisionKey: key,
     });
     await using sdk = open();
-    const credentials = await sdk.call("provision", `Pump ${key}`, key, "secret");
+    const name = `Pump ${performance.now()}`;
+    const credentials = await sdk.call("provision", name, key, "secret");
     expect(credentials).toMatchObject({ status: "SUCCESS", credentialsType: "ACCESS_TOKEN" });
-    expect((await tenant.deviceByName(`Pump ${key}`)).name).toBe(`Pump ${key}`);
-    expect(await sdk.call("provision", `Pump ${key}`, key, "wrong")).toBeNull();
+    expect((await tenant.deviceByName(name)).name).toBe(name);
+    expect(await sdk.call("provision", name, key, "wrong")).toBeNull();
   });
 });

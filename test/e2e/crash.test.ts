@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { crashRun } from "./crash-run.ts";
 
-const rounds = Number(process.env["CRASH_ROUNDS"] ?? 3);
+const rounds = Number(process.env["CRASH_ROUNDS"] ?? 2);
 
 describe("kill -9 under load", () => {
   it(`loses nothing that was acknowledged to real MQTT clients (${rounds} rounds)`, {

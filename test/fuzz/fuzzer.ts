@@ -21,7 +21,7 @@ export interface FuzzOptions {
 
 /** `FUZZ_SECONDS` searches longer, and each time elsewhere unless `FUZZ_SEED` says where; without it every run is the same. */
 export const usualOptions: FuzzOptions = {
-  seconds: Number(process.env["FUZZ_SECONDS"] ?? 2),
+  seconds: Number(process.env["FUZZ_SECONDS"] ?? 1),
   seed: Number(process.env["FUZZ_SEED"] ?? (process.env["FUZZ_SECONDS"] === undefined ? 1 : Date.now() % 1e9)),
   corpus: join(import.meta.dirname, "corpus"),
 };

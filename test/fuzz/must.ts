@@ -6,4 +6,4 @@ export function must(holds: boolean, what: string): void {
 }
 
 /** For a test that searches as long as it is told. */
-export const patience = { timeout: 60_000 + 1_000 * Number(process.env["FUZZ_SECONDS"] ?? 2) };
+export const patience = { timeout: 60_000 + 1_000 * Number(process.env["FUZZ_SECONDS"] ?? 1) };

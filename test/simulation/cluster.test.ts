@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { ClusterRun } from "./cluster-run.ts";
 
-const seeds = Number(process.env["SIMULATION_SEEDS"] ?? 30);
+const seeds = Number(process.env["SIMULATION_SEEDS"] ?? 20);
 const first = Number(process.env["SIMULATION_SEED"] ?? 1);
 const count = process.env["SIMULATION_SEED"] === undefined ? seeds : 1;
 

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Declaration, FindAnswer, FoundDocument, PutAnswer, StoredAttribute, WriteItem } from "./protocol.ts";
 import { StoreEngine } from "./store-engine.ts";
 
-const seeds = Number(process.env["POWER_CUT_SEEDS"] ?? 40);
+const seeds = Number(process.env["POWER_CUT_SEEDS"] ?? 15);
 const first = Number(process.env["POWER_CUT_SEED"] ?? 1);
 const declaration: Declaration = { name: "thing", indexes: [["n"]], unique: [["name"]] };
 const owner = { type: "DEVICE", id: "d", scope: "SERVER_SCOPE" };

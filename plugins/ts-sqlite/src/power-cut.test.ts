@@ -9,7 +9,7 @@ import type { Latest } from "./series.ts";
 import { TimeseriesEngine } from "./timeseries-engine.ts";
 import { kindOf, textOf } from "./values.ts";
 
-const seeds = Number(process.env["POWER_CUT_SEEDS"] ?? 40);
+const seeds = Number(process.env["POWER_CUT_SEEDS"] ?? 15);
 const first = Number(process.env["POWER_CUT_SEED"] ?? 1);
 /** Small, so that every life makes chunks, prunes the log and moves pages from SQLite's log into the file. */
 const limits = { logPoints: 60, series: 1000 };
