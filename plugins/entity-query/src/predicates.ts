@@ -1,5 +1,5 @@
 import { invalid, numberOf, Type, type Value } from "@heddle/plugin-sdk";
-import { Ajv } from "ajv";
+import { checkOf } from "./check.ts";
 
 /** A user's, a dynamic or a default value (rest-semantics 10.7). */
 const Given = Type.Object(
@@ -19,7 +19,7 @@ const Given = Type.Object(
   },
   { additionalProperties: true },
 );
-const isGiven = new Ajv({ strict: false }).compile(Given);
+const checkGiven = checkOf(Given, "Key filter: value");
 const deepest = 10;
 
 export interface DynamicValue {
@@ -72,7 +72,7 @@ async function givenValue(
   type: string,
   resolve: Resolve,
 ): Promise<string | number | boolean | undefined> {
-  if (!isGiven(given)) throw invalid("Key filter: 'value' must be an object with 'defaultValue'");
+  checkGiven(given);
   const { defaultValue, userValue, dynamicValue } = given as {
     defaultValue?: unknown;
     userValue?: unknown;

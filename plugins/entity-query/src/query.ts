@@ -1,5 +1,5 @@
 import { type EntityKey, invalid, type Static, Type } from "@heddle/plugin-sdk";
-import { Ajv } from "ajv";
+import { checkOf } from "./check.ts";
 
 /** Shapes of rest-semantics 10.1. What is beside them is ignored, as clients of later versions send more. */
 const maybe = <T extends Parameters<typeof Type.Optional>[0]>(schema: T) =>
@@ -38,10 +38,10 @@ const DataQuery = Type.Object({
   latestValues: maybe(Type.Array(Key, { maxItems: 200 })),
 });
 
-const ajv = new Ajv({ strict: false });
-const isCount = ajv.compile(CountQuery);
-const isData = ajv.compile(DataQuery);
-const isRef = ajv.compile(Ref);
+/** Compiled when the first query comes. */
+const checkCount = checkOf(CountQuery, "Query");
+const checkData = checkOf(DataQuery, "Query");
+const checkRef = checkOf(Ref, "Entity id");
 
 export type EntityFilter = Static<typeof Filter> & Readonly<Record<string, unknown>>;
 export type KeyFilter = { readonly key: EntityKey; readonly predicate: Readonly<Record<string, unknown>> };
@@ -64,12 +64,12 @@ export interface DataQuery extends CountQuery {
 export const mostRows = 10_000;
 
 export function readCountQuery(query: unknown): CountQuery {
-  if (!isCount(query)) throw invalid(`Query: ${ajv.errorsText(isCount.errors, { dataVar: "query" })}`);
+  checkCount(query);
   return countOf(query as Static<typeof CountQuery>);
 }
 
 export function readDataQuery(query: unknown, also: readonly EntityKey[] = []): DataQuery {
-  if (!isData(query)) throw invalid(`Query: ${ajv.errorsText(isData.errors, { dataVar: "query" })}`);
+  checkData(query);
   const { pageLink, entityFields, latestValues, ...rest } = query as Static<typeof DataQuery>;
   const count = countOf(rest);
   if (pageLink === undefined || pageLink === null) throw invalid("Entity Data Page link must be specified.");
@@ -116,6 +116,6 @@ export function textsOf(filter: EntityFilter, member: string): readonly string[]
 
 export function refOf(filter: EntityFilter, member: string): { readonly entityType: string; readonly id: string } {
   const value = filter[member];
-  if (!isRef(value)) throw invalid(`${filter.type}: '${member}' must be an entity's id`);
+  checkRef(value);
   return value as Static<typeof Ref>;
 }

@@ -10,7 +10,7 @@ import {
   type TimeseriesStore,
   type World,
 } from "@heddle/plugin-sdk";
-import { Aedes, type Client, type PublishPacket } from "aedes";
+import type { Aedes, Client, PublishPacket } from "aedes";
 import type { WillDocument } from "./documents.ts";
 import { type Emitted, Emitter } from "./emitter.ts";
 import { FrameGate } from "./frame-gate.ts";
@@ -127,7 +127,9 @@ export class TenantBroker {
   async open(): Promise<void> {
     await this.#sessions.load();
     const { limits, log } = this.#options;
-    this.#engine = await Aedes.createBroker({
+    // Loaded for the first application: most nodes have none.
+    const { Aedes: Engine } = await import("aedes");
+    this.#engine = await Engine.createBroker({
       id: `${this.#life}/engine`,
       mq: this.#emitter,
       persistence: this.#persistence,
