@@ -58,7 +58,7 @@ export class Topics {
     const { admins, names } = this.#options;
     const admin = await abortable(admins.get(), signal);
     try {
-      const present = await abortable(this.#present(admin, specs), signal);
+      const present = await this.#whenKnown(() => this.#present(admin, specs), signal);
       for (const { name, partitions } of specs) {
         const count = present.get(name)?.length ?? partitions;
         if (count === partitions) continue;
@@ -66,7 +66,7 @@ export class Topics {
       }
       const missing = specs.filter(({ name }) => !present.has(name));
       const existing = specs.filter(({ name }) => present.has(name));
-      if (existing.length > 0) await abortable(this.#checkConfig(admin, existing), signal);
+      if (existing.length > 0) await this.#whenKnown(() => this.#checkConfig(admin, existing), signal);
       if (missing.length > 0) await abortable(this.#create(admin, missing), signal);
       await this.#awaitLeaders(admin, specs, signal);
     } catch (error) {
@@ -76,6 +76,20 @@ export class Topics {
       throw reason;
     }
     return new Map(specs.map(({ name }) => [name, this.#known.get(name) as KnownTopic]));
+  }
+
+  /** A topic that was just made, by this node or another, is unknown to some brokers for a moment. */
+  async #whenKnown<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const { world, settings } = this.#options;
+    const deadline = world.elapsed() + settings.ackTimeout;
+    for (;;) {
+      try {
+        return await abortable(read(), signal);
+      } catch (error) {
+        if (!isNotYet(error) || world.elapsed() > deadline) throw error;
+      }
+      await world.sleep(pollMs, signal);
+    }
   }
 
   /** Leaders of the partitions of those topics that exist; -1 where there is none at the moment. */
@@ -204,9 +218,12 @@ async function usualCopies(admin: Admin): Promise<number> {
   return Math.min(mostCopies, (await admin.describeCluster()).brokers.length);
 }
 
-/** A topic that was just made is unknown to some brokers for a moment. */
-function notYet(error: unknown): Map<string, number[]> {
+function isNotYet(error: unknown): boolean {
   const types = errorTypes(error);
-  if (types.some((type) => type === "UNKNOWN_TOPIC_OR_PARTITION" || type === "LEADER_NOT_AVAILABLE")) return new Map();
+  return types.some((type) => type === "UNKNOWN_TOPIC_OR_PARTITION" || type === "LEADER_NOT_AVAILABLE");
+}
+
+function notYet(error: unknown): Map<string, number[]> {
+  if (isNotYet(error)) return new Map();
   throw error;
 }
