@@ -24,6 +24,8 @@ import { readRange } from "./reading.ts";
 export const allowedEntities = 10_000;
 /** Rows whose values are read at the same time. */
 const atOnce = 50;
+/** Updates that wait while values are read. */
+const mostHeld = 10_000;
 
 export interface EntityDataOptions {
   readonly feeds: Feeds;
@@ -66,6 +68,10 @@ export class EntityData {
   readonly #told = new Map<string, ShownValue>();
   /** Commands of one context follow each other. */
   #turn: Promise<void> = Promise.resolve();
+  /** Updates that wait while values are read. */
+  #held: FeedUpdate[] | undefined;
+  /** More came than may wait. */
+  #missed = false;
   #closed = false;
 
   constructor(cmdId: number, options: EntityDataOptions) {
@@ -126,7 +132,8 @@ export class EntityData {
   async #watch(tell: boolean): Promise<void> {
     const { feeds, call } = this.#options;
     if (this.#closed || (this.#latest.length === 0 && this.#live.length === 0)) return;
-    const on = { deliver: (update: FeedUpdate) => this.#news(update), resync: () => this.#resync() };
+    const on = { deliver: (update: FeedUpdate) => this.#take(update), resync: () => this.#resync() };
+    this.#held = [];
     for (const { entity, tenantId } of this.#rows) {
       const interest = interestOf(this.#latest, this.#live);
       this.#feeds.push(feeds.subscribe({ ...interest, entity, tenantId } as FeedInterest, on, call));
@@ -143,13 +150,37 @@ export class EntityData {
   }
 
   #resync(): void {
-    this.#readAgain(false).then(undefined, (error: unknown) => {
-      if (!this.#closed) this.#options.failed(error);
-    });
+    this.#held ??= [];
+    this.#turn = this.#turn
+      .then(() => this.#readAgain(false))
+      .catch((error: unknown) => {
+        if (!this.#closed) this.#options.failed(error);
+      });
+  }
+
+  /** What comes while values are read waits for them: they may be from before it. */
+  #take(update: FeedUpdate): void {
+    if (this.#held === undefined) this.#news(update);
+    else if (this.#held.length < mostHeld) this.#held.push(update);
+    else this.#missed = true;
+  }
+
+  async #readAgain(all: boolean): Promise<void> {
+    this.#held ??= [];
+    try {
+      do {
+        this.#missed = false;
+        await this.#readLatest(all);
+      } while (this.#missed && !this.#closed);
+    } finally {
+      const held = this.#held;
+      this.#held = undefined;
+      for (const update of held) this.#news(update);
+    }
   }
 
   /** Tells what has changed; with `all` everything. */
-  async #readAgain(all: boolean): Promise<void> {
+  async #readLatest(all: boolean): Promise<void> {
     if (this.#latest.length === 0) return;
     const { queries, principal, call } = this.#options;
     for (const entityType of new Set(this.#rows.map(({ entity }) => entity.entityType))) {

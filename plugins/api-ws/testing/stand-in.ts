@@ -77,6 +77,9 @@ const principal = (authority: Principal["authority"], of: Partial<Principal> = {
   ...of,
 });
 
+export const someone = principal("TENANT_ADMIN");
+export const silentSeries = new MemoryTimeseriesStore(realWorld());
+
 /** `TA`, `TB` (of another tenant), `CU` and `SA` are tokens; `key` is an API key. */
 export class FakeIdentity implements Identity {
   readonly #known = new Map([
@@ -210,7 +213,7 @@ export class Bench implements AsyncDisposable {
   readonly entities = new MemoryEntityStore();
   readonly series = new MemoryTimeseriesStore(realWorld());
   readonly attributes = new MemoryAttributeStore();
-  readonly queries = noEntities;
+  queries: EntityQueries = noEntities;
   readonly connections: number[] = [];
   /** Messages handed to sockets. */
   sent = 0;

@@ -120,7 +120,8 @@ it("MQTT-16: a device that reads nothing is disconnected, the others are served 
   expect(performance.now() - asked).toBeLessThan(500);
   await Promise.all(pushing);
   expect(faults).toBeGreaterThan(31_000);
-  expect(megabytes(peak - before)).toBeLessThan(20);
+  // All of it would be 32 MB and more; what is made and dropped again counts until it is collected.
+  expect(megabytes(peak - before)).toBeLessThan(28);
   expect(room.rejected).toEqual(["slow"]);
   expect(room.platform.current.has("T")).toBe(false);
 });
