@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
 import { asFault, Fault } from "@heddle/plugin-sdk";
 import { exit } from "./cli/command.ts";
 import { jsonText, printProblems, problemsJson } from "./cli/distribution.ts";
@@ -14,6 +15,9 @@ export interface RunInput {
   readonly demo: boolean;
   readonly json: boolean;
 }
+
+/** Beyond the time that stopping may take: for plugins that are left behind. */
+const endGraceMs = 10_000;
 
 const terminal = { cwd: process.cwd(), err: (line: string) => void process.stderr.write(`${line}\n`) };
 
@@ -31,6 +35,7 @@ export async function runNode(input: RunInput): Promise<number> {
       if (plan === undefined) return problems(node, input);
       return await untilStopped((signal) => startWorker(place, { node, plan, signal }), {
         stopping: parent.stopping,
+        endMs: plan.settings.node.stopTimeout + endGraceMs,
         announce: ({ notes }) => parent.ready(notes.notes),
       });
     } finally {
@@ -54,6 +59,8 @@ export async function runNode(input: RunInput): Promise<number> {
     workers === 1 ? node.start(plan, signal) : startParent(plan, { workers, demo: input.demo, signal });
   return untilStopped(start, {
     stopping: stoppedBy("SIGINT", "SIGTERM"),
+    // Several workers stop first, then what they share.
+    endMs: plan.settings.node.stopTimeout * (workers === 1 ? 1 : 2) + endGraceMs,
     announce: (running) => announce(running, input.json),
   });
 }
@@ -78,7 +85,11 @@ function stoppedBy(...names: readonly NodeJS.Signals[]): AbortSignal {
 
 async function untilStopped(
   start: (signal: AbortSignal) => Promise<RunningNode>,
-  { stopping, announce }: { readonly stopping: AbortSignal; announce(node: RunningNode): void },
+  {
+    stopping,
+    announce,
+    endMs,
+  }: { readonly stopping: AbortSignal; readonly endMs: number; announce(node: RunningNode): void },
 ): Promise<number> {
   let node: RunningNode;
   try {
@@ -90,8 +101,18 @@ async function untilStopped(
   }
   announce(node);
   await stopAsked(stopping);
+  endAfter(endMs);
   await node.stop();
   return exit.ok;
+}
+
+/**
+ * A library that spins without ever waiting starves every timer of its thread, the deadline of the stop among them. Another
+ * thread then ends the process: what was acknowledged is durable.
+ */
+function endAfter(ms: number): void {
+  const kill = `setTimeout(() => process.kill(process.pid, "SIGKILL"), ${ms})`;
+  new Worker(kill, { eval: true }).unref();
 }
 
 function announce({ notes }: RunningNode, json: boolean): void {
