@@ -1,5 +1,4 @@
 import { availableParallelism } from "node:os";
-import { Worker } from "node:worker_threads";
 import { asFault, Fault } from "@heddle/plugin-sdk";
 import { exit } from "./cli/command.ts";
 import { jsonText, printProblems, problemsJson } from "./cli/distribution.ts";
@@ -8,6 +7,7 @@ import { type ReadNode, type RunningNode, readNode, stopAsked } from "./node.ts"
 import { startParent } from "./workers/parent.ts";
 import { checkWorkers } from "./workers/plan.ts";
 import { listenToParent, startWorker, workerOf } from "./workers/worker.ts";
+import { endAfter } from "./world/system-world.ts";
 
 export interface RunInput {
   readonly manifest: string;
@@ -104,15 +104,6 @@ async function untilStopped(
   endAfter(endMs);
   await node.stop();
   return exit.ok;
-}
-
-/**
- * A library that spins without ever waiting starves every timer of its thread, the deadline of the stop among them. Another
- * thread then ends the process: what was acknowledged is durable.
- */
-function endAfter(ms: number): void {
-  const kill = `setTimeout(() => process.kill(process.pid, "SIGKILL"), ${ms})`;
-  new Worker(kill, { eval: true }).unref();
 }
 
 function announce({ notes }: RunningNode, json: boolean): void {

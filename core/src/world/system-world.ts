@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { performance } from "node:perf_hooks";
+import { Worker } from "node:worker_threads";
 import type { World } from "@heddle/plugin-sdk";
 
 /** The real clock and the real dice. A timer of 0 ms runs after the input that is already there. */
@@ -51,4 +52,13 @@ export function sleepOn(world: Pick<World, "timer">, ms: number, signal: AbortSi
     };
     signal.addEventListener("abort", cancel, { once: true });
   });
+}
+
+/**
+ * A library that spins without ever waiting starves every timer of its thread, the deadline of the stop among them. Another
+ * thread then ends the process: what was acknowledged is durable.
+ */
+export function endAfter(ms: number): void {
+  const kill = `setTimeout(() => process.kill(process.pid, "SIGKILL"), ${ms})`;
+  new Worker(kill, { eval: true }).unref();
 }
